@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARCH_CPU_H
+#define ARCH_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the executive needs from a processor. One header, one implementation a folder below arch/. */
+
+struct cpu;
+
+/* State of the processor this runs on (kernel/cpu.h). */
+struct cpu *arch_this_cpu(void);
+
+/* Turns interrupts off and returns whether they were on. */
+bool arch_interrupts_disable(void);
+void arch_interrupts_restore(bool were_enabled);
+void arch_interrupts_enable(void);
+
+/*
+ * Called with interrupts off, after the caller saw that nothing is pending: turns them on and halts in one step, so an
+ * interrupt that comes in between still wakes it. Returns with interrupts on after at least one was handled.
+ */
+void arch_wait_for_interrupt(void);
+
+/* In a loop that polls memory. */
+void arch_relax(void);
+
+/* A free-running counter of this processor and how many ticks it makes a second (0: not known). */
+uint64_t arch_counter(void);
+uint64_t arch_counter_frequency(void);
+
+/* Ends the guest in the way boot was told of; falls back to a reset. Interrupts may be in any state. */
+_Noreturn void arch_exit(int status);
+
+/* Raw console output, byte by byte; false if there is no device. */
+bool arch_console_write(const char *text, uint32_t length);
+
+/* Maps ordinary memory one to one, readable and writable, not executable. False: no page for a table. */
+bool arch_map_memory(uint64_t base, uint64_t size);
+
+/* Makes one page, mapped already, executable and read-only (the hypercall page). */
+bool arch_map_executable(uint64_t address);
+
+#endif
