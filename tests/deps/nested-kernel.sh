@@ -18,10 +18,10 @@ fi
 work=$deps/kernel-work
 rm -rf "$work" "$deps/kernel"
 mkdir -p "$work/root"
-version=$(apt-cache madison $meta | awk -F' *\\| *' -v suite="$suite/main" '$3 ~ suite { print $2; exit }')
+version=$(apt-cache madison $meta | awk -F' *\\| *' -v suite="$suite/main" '$3 ~ suite && !found { print $2; found = 1 }')
 [ -n "$version" ] || die "no configured package source offers $meta of $suite" "run 'make deps' with a network"
 # The meta package depends on the image by name and exact version.
-image=$(apt-cache show "$meta=$version" | sed -n 's/^Depends: .*\(linux-image-[^ ,]*-cloud-amd64\).*/\1/p' | head -n 1)
+image=$(apt-cache show "$meta=$version" | sed -n 's/^Depends: .*\(linux-image-[^ ,]*-cloud-amd64\).*/\1/p' | sort -u)
 [ -n "$image" ] || die "the dependencies of $meta $version name no kernel image" "report this with the output of 'apt-cache show $meta'"
 say "fetching $image $version"
 # shellcheck disable=SC2016 # expanded by the inner shell
@@ -31,9 +31,9 @@ dpkg -x "$work/$image"_*.deb "$work/root"
 
 mkdir "$work/kernel" "$work/kernel/modules"
 cp "$work"/root/boot/vmlinuz-* "$work/kernel/vmlinuz"
-modules=$(find "$work/root" -type d -path '*/lib/modules/*/kernel' | head -n 1)
+modules=$(find "$work/root" -type d -path '*/lib/modules/*/kernel' -prune)
 for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd; do
-    file=$(find "$modules/$(dirname $module)" -name "$(basename $module).ko*" | head -n 1)
+    file=$(find "$modules/$(dirname $module)" -name "$(basename $module).ko*")
     case $file in
     *.ko) cp "$file" "$work/kernel/modules/" ;;
     *.ko.xz) xz -dc "$file" >"$work/kernel/modules/$(basename "$file" .xz)" ;;

@@ -27,7 +27,7 @@ apt_options=(-q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3
     -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30)
 
 installed_version() {
-    dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'
+    { dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null || true; } | sed -n 's/^installed //p'
 }
 
 missing=()
@@ -90,7 +90,7 @@ unknown=()
 for package in "${missing[@]}"; do
     candidate "$package" >/dev/null || unknown+=("$package")
 done
-apt-cache madison $qemu_package | grep -q " $suite/main" || unknown+=("$qemu_package ($suite)")
+grep -q " $suite/main" <<<"$(apt-cache madison $qemu_package)" || unknown+=("$qemu_package ($suite)")
 if [ ${#unknown[@]} -ne 0 ]; then
     tail -n 15 "$logs/apt-update.log" | sed 's/^/deps:   | /' >&2
     die "no configured package source offers: ${unknown[*]}" \

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+# Barebus: `make help` lists what there is to make.
+
+ARCH  ?= x86_64
+BUILD ?= build
+# What `make deps` made: shared by all build folders, kept by `make clean`.
+DEPS  ?= build/deps
+# Compilers of the unit tests; each test has to pass under all of them.
+HOSTCC ?= gcc clang-14
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+include linker/$(ARCH).mk
+
+# -- what there is ------------------------------------------------------------------------------------------------------
+
+drivers := $(patsubst %/,%,$(wildcard drivers/*/))
+apps    := $(patsubst apps/%/,%,$(wildcard apps/*/))
+
+# A folder is a module. These go into every image; what nothing refers to is dropped by the linker.
+modules := boot arch/$(ARCH) kernel hv vmbus vmbus/kmcl $(drivers)
+
+sources_of = $(wildcard $(1)/*.c) $(wildcard $(1)/*.S)
+objects_of = $(patsubst %,$(BUILD)/$(ARCH)/%.o,$(basename $(1)))
+
+system_sources := $(foreach module,$(modules),$(call sources_of,$(module)))
+app_sources    := $(foreach app,$(apps),$(call sources_of,apps/$(app)))
+images         := $(apps:%=$(BUILD)/%.elf)
+
+# -- the product --------------------------------------------------------------------------------------------------------
+
+CC      = $(CROSS)gcc
+OBJDUMP = $(CROSS)objdump
+
+WARNINGS = -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wundef \
+           -Wcast-align -Wpointer-arith -Wvla
+INCLUDES = -I. -Ivmbus/kmcl/include
+
+# -fbuiltin gives back what -ffreestanding takes: memcpy() of a few bytes known in advance is a few moves, no call.
+CFLAGS = -std=c11 -Os -g -ffreestanding -fbuiltin -fPIE -fvisibility=hidden -fno-stack-protector -fno-common \
+         -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -fno-strict-aliasing \
+         $(ARCH_FLAGS) $(WARNINGS) $(INCLUDES) -isystem $(NEWLIB)/include
+ASFLAGS = -g $(ARCH_FLAGS) $(INCLUDES)
+LDFLAGS = -static -no-pie -nostdlib -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack $(ARCH_LDFLAGS)
+LIBC    = -Wl,--start-group $(NEWLIB)/lib/libc.a -lgcc -Wl,--end-group
+
+system_objects := $(call objects_of,$(system_sources))
+app_objects    := $(call objects_of,$(app_sources))
+$(system_objects): SYSTEM_FLAGS = $(ARCH_SYSTEM_FLAGS)
+
+$(BUILD)/$(ARCH)/%.o: %.c Makefile linker/$(ARCH).mk | $(NEWLIB)/include/stdio.h
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(CFLAGS) $(SYSTEM_FLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/$(ARCH)/%.o: %.S Makefile linker/$(ARCH).mk
+	@mkdir -p $(@D)
+	@echo "  AS      $<"
+	@$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
+
+define link_app
+$(BUILD)/$(1).elf: $(call objects_of,$(call sources_of,apps/$(1))) $(system_objects) linker/$(ARCH).ld
+	@echo "  LINK    $$@"
+	@$(CC) $(LDFLAGS) -T linker/$(ARCH).ld -Wl,-Map=$$(@:.elf=.map) -o $$@ $$(filter %.o,$$^) $(LIBC)
+	@python3 linker/size_table.py $$(@:.elf=.map) $(BUILD)/$(ARCH)
+endef
+$(foreach app,$(apps),$(eval $(call link_app,$(app))))
+
+$(NEWLIB)/include/stdio.h:
+	@echo "error: the guest's C library is not in $(NEWLIB); run 'make deps' first" >&2; exit 1
+
+.PHONY: all
+## all: builds every application of apps/ (the default)
+all: $(images) $(BUILD)/compile_commands.json
+
+# -- the host build: unit tests -----------------------------------------------------------------------------------------
+
+HOST_FLAGS = -Og -g -fno-omit-frame-pointer -fno-strict-aliasing -fsanitize=address,undefined -fno-sanitize-recover=all \
+             $(WARNINGS) $(INCLUDES) -Itests/unit/support
+# The C library's hooks and main()'s start belong to the image only: the host has its own.
+host_modules  := kernel hv vmbus vmbus/kmcl $(drivers)
+host_sources  := $(filter-out kernel/libc%.c,$(foreach module,$(host_modules),$(wildcard $(module)/*.c)))
+test_support  := $(wildcard tests/unit/support/*.c)
+unit_tests    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+
+# A test is linked with whatever it needs out of one archive, in which a stand-in of tests/unit/support replaces every
+# product file that defines the same names. What a test itself is about always is the product's: test_<module>_<file> gets
+# <module>/<file>.c, test_hv_* all of hv, and tests/unit/real.mk may say more:  real_test_name := vmbus/a.c vmbus/b.c
+-include tests/unit/real.mk
+real_by_name = $(wildcard $(shell echo $(1:test_%=%) | sed 's,_,/,').c)
+real_of = $(sort $(real_$(1)) $(call real_by_name,$(1)) $(if $(filter test_hv_%,$(1)),$(filter hv/%,$(host_sources))))
+
+define host_build
+$(BUILD)/host-$(1)/%.o: %.c Makefile
+	@mkdir -p $$(@D)
+	@echo "  HOSTCC  $$< ($(1))"
+	@$(1) $$(if $$(filter tests/%,$$<),-std=gnu11,-std=c11) $$(HOST_FLAGS) -MMD -MP -c $$< -o $$@
+
+$(BUILD)/host-$(1)/libbarebus-host.a: tests/unit/archive.sh \
+  $(test_support:%.c=$(BUILD)/host-$(1)/%.o) $(host_sources:%.c=$(BUILD)/host-$(1)/%.o)
+	@bash tests/unit/archive.sh $$@ $(test_support:%.c=$(BUILD)/host-$(1)/%.o) -- $(host_sources:%.c=$(BUILD)/host-$(1)/%.o)
+
+$(foreach test,$(unit_tests),$(call host_test,$(1),$(test)))
+endef
+
+define host_test
+$(BUILD)/host-$(1)/$(2): $(BUILD)/host-$(1)/tests/unit/$(2).o $(patsubst %.c,$(BUILD)/host-$(1)/%.o,$(call real_of,$(2))) \
+  $(BUILD)/host-$(1)/libbarebus-host.a
+	@$(1) -fsanitize=address,undefined -pthread -o $$@ $$^ -lcmocka
+
+endef
+$(foreach compiler,$(HOSTCC),$(eval $(call host_build,$(compiler))))
+
+unit_programs := $(foreach compiler,$(HOSTCC),$(unit_tests:%=$(BUILD)/host-$(compiler)/%))
+
+.PHONY: test-unit test-system test build-unit
+build-unit: $(unit_programs)
+
+## test-unit: unit tests on this machine, with sanitizers, under both compilers (HOSTCC=gcc or clang-14 for one; TEST=name for one test)
+test-unit: build-unit
+	@python3 tests/unit/run.py --results $(BUILD)/results/unit $(if $(TEST),$(filter %/$(TEST),$(unit_programs)),$(unit_programs))
+
+# -- whole guests on a host ---------------------------------------------------------------------------------------------
+
+APP ?= hello
+
+# What the nested host is made of, besides what make deps unpacked.
+.PHONY: host run
+## host: the nested test host's initial file system, for machines whose KVM has no Hyper-V support
+host: | deps
+	@python3 tests/system/nested_image.py --deps $(DEPS) --output $(BUILD)/nested
+
+## run: boots an application on QEMU with Hyper-V and shows its console (APP=hello, APPEND="words for its command line")
+run: deps
+	@$(MAKE) --no-print-directory $(BUILD)/$(APP).elf
+	@python3 tests/system/host.py --build $(BUILD) --deps $(DEPS) --append "$(APPEND)" $(BUILD)/$(APP).elf
+
+## test-system: boots guests and tests them from outside (TEST=name for one)
+test-system: deps
+	@$(MAKE) --no-print-directory all
+	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST))
+
+## test: all tests; the last line counts them
+test: deps
+	@rm -rf $(BUILD)/results
+	@status=0; \
+	$(MAKE) --no-print-directory test-unit || status=1; \
+	$(MAKE) --no-print-directory test-system || status=1; \
+	cat $(BUILD)/results/unit $(BUILD)/results/system | \
+	    awk '{ passed += $$1; failed += $$3 } END { printf "%d passed, %d failed\n", passed, failed }'; \
+	exit $$status
+
+# -- figures ------------------------------------------------------------------------------------------------------------
+
+# Measured code is compiled for speed and without sanitizers, by the compiler of the product.
+BENCH_FLAGS = -std=gnu11 -O2 -g -fno-strict-aliasing $(WARNINGS) $(INCLUDES) -Itests/unit/support
+bench_programs := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
+bench_objects  := $(host_sources:%.c=$(BUILD)/bench/%.o) $(test_support:%.c=$(BUILD)/bench/%.o)
+
+$(BUILD)/bench/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  BENCHCC $<"
+	@gcc $(BENCH_FLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/bench/libbarebus-bench.a: tests/unit/archive.sh $(bench_objects)
+	@bash tests/unit/archive.sh $@ $(test_support:%.c=$(BUILD)/bench/%.o) -- $(host_sources:%.c=$(BUILD)/bench/%.o)
+
+$(bench_programs): $(BUILD)/bench/%: $(BUILD)/bench/tests/bench/%.o $(BUILD)/bench/libbarebus-bench.a
+	@gcc -pthread -o $@ $^
+
+.PHONY: bench
+## bench: measures and prints the figures of README.md
+bench: deps
+	@$(MAKE) --no-print-directory all $(bench_programs)
+	@python3 tests/bench/run.py --build $(BUILD) --deps $(DEPS) $(bench_programs)
+
+# -- the rest -----------------------------------------------------------------------------------------------------------
+
+.PHONY: deps lint clean distclean help
+## deps: installs the packages that are missing and prepares the C library and the nested host's kernel (root or sudo)
+deps:
+	@bash tests/deps/install.sh $(DEPS)
+
+c_files     = $(sort $(wildcard $(addsuffix /*.[ch],. $(shell git ls-files -co --exclude-standard '*.[ch]' | xargs -r dirname | sort -u))))
+shell_files = $(shell git ls-files -co --exclude-standard '*.sh') .ci/run
+
+## lint: clang-format, clang-tidy, cppcheck and shellcheck; fails on any finding
+lint: $(BUILD)/compile_commands.json
+	@bash tests/lint.sh $(BUILD) $(c_files) -- $(shell_files)
+
+# One line a source: what an editor or clang-tidy needs to know to read it.
+$(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system_sources) $(app_sources)) tests/unit $(wildcard tests/unit/support))
+	@mkdir -p $(@D)
+	@{ \
+	    for f in $(filter %.c,$(system_sources)); do echo "$$f	$(CC) $(CFLAGS) $(ARCH_SYSTEM_FLAGS) -c $$f"; done; \
+	    for f in $(filter %.c,$(app_sources)); do echo "$$f	$(CC) $(CFLAGS) -c $$f"; done; \
+	    for f in $(test_support) $(unit_tests:%=tests/unit/%.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
+	    for f in $(wildcard tests/bench/*.c); do echo "$$f	gcc $(BENCH_FLAGS) -c $$f"; done; \
+	} | awk -F'\t' -v d="$(CURDIR)" 'BEGIN { print "[" } \
+	    { printf "%s{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s\"}", sep, d, $$1, $$2; sep = ",\n" } \
+	    END { print "\n]" }' >$@
+	@cp $@ compile_commands.json
+
+## clean: removes what was built, but not what make deps made
+clean:
+	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +; fi
+	@rm -f compile_commands.json
+
+## distclean: removes everything that is not in the repository, but no installed package
+distclean: clean
+	@rm -rf $(BUILD) $(DEPS)
+
+## help: this list
+help:
+	@sed -n 's/^## \([a-z-]*\): \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort -u | \
+	    while IFS='|' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+-include $(shell find $(BUILD)/$(ARCH) $(BUILD)/host-* $(BUILD)/bench -name '*.d' 2>/dev/null)

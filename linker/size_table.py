@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Prints how many bytes each module has in an image, as linked: read from the linker's map, so what was dropped is not counted.
+
+usage: size_table.py IMAGE.map OBJECTS_FOLDER
+"""
+import re
+import sys
+
+COLUMNS = ("text", "rodata", "data", "bss")
+BUDGET = ("hv", "vmbus", "vmbus/kmcl")  # together they are the VMBus stack, whose text has a limit
+
+
+def column_of(section):
+    if section.startswith((".text", ".init", ".fini", ".boot", ".entry")) and not section.startswith(".init_"):
+        return "text"
+    if section.startswith((".bss", "COMMON")):
+        return "bss"
+    if section.startswith((".data", ".got", ".tdata")) and not section.startswith(".data.rel.ro"):
+        return "data"
+    return "rodata"
+
+
+def sections(map_text):
+    """Yields (section, size, file) of what is in the image and takes memory."""
+    linked = map_text[map_text.index("Linker script and memory map"):]
+    # A long section name stands on a line of its own.
+    pattern = re.compile(r"^ (\.[\w.$*-]+|COMMON)(?:\n)?\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+(\S+\.o\S*|\S+\.a\(\S+\))$", re.M)
+    for section, address, size, file in pattern.findall(linked):
+        if int(address, 16) and not section.startswith((".debug", ".comment", ".note.GNU", ".discard")):
+            yield section, int(size, 16), file
+
+
+def module_of(file, folder):
+    if not file.startswith(folder + "/"):
+        return "C library"
+    return file[len(folder) + 1:].rpartition("/")[0]
+
+
+def main():
+    map_name, folder = sys.argv[1:]
+    with open(map_name, encoding="utf-8") as file:
+        text = file.read()
+    modules = {}
+    for section, size, name in sections(text):
+        row = modules.setdefault(module_of(name, folder), dict.fromkeys(COLUMNS, 0))
+        row[column_of(section)] += size
+
+    def line(name, row):
+        print(f"  {name:<22}" + "".join(f"{row[column]:>9}" for column in COLUMNS))
+
+    def total(names):
+        return {column: sum(modules[name][column] for name in names) for column in COLUMNS}
+
+    print(f"  {'bytes by module':<22}" + "".join(f"{column:>9}" for column in COLUMNS))
+    for name in sorted(modules):
+        line(name, modules[name])
+    line("hv + vmbus + kmcl", total([name for name in modules if name in BUDGET]))
+    line("all", total(modules))
+
+
+if __name__ == "__main__":
+    main()
