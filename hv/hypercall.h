@@ -27,19 +27,23 @@ typedef uint16_t hv_status;
 const char *hv_status_name(hv_status status);
 
 /*
- * HvCallPostMessage, one attempt, message type 1. `size` at most HV_MESSAGE_PAYLOAD_MAXIMUM; the payload is copied. At or below DISPATCH.
+ * HvCallPostMessage, one attempt, message type 1. `size` at most HV_MESSAGE_PAYLOAD_MAXIMUM; the
+ * payload is copied. At or below DISPATCH.
  */
 hv_status hv_post_message(uint32_t connection_id, const void *payload, uint32_t size);
 
 /*
- * The same with back-off (1 us doubling to 1 ms) while the status says that a later attempt may succeed, or until `deadline` (100 ns units
- * of clock_now()). HV_STATUS_INVALID_CONNECTION_ID counts as "later" only if `connection_exists`: a host throttles with it once a connection
- * stands, and refuses the first contact with it. Incoming messages are served between attempts. Returns the last status. IRQL_PASSIVE.
+ * The same with back-off (1 us doubling to 1 ms) while the status says that a later attempt may
+ * succeed, or until `deadline` (100 ns units of clock_now()). HV_STATUS_INVALID_CONNECTION_ID
+ * counts as "later" only if `connection_exists`: a host throttles with it once a connection stands,
+ * and refuses the first contact with it. Incoming messages are served between attempts. Returns the
+ * last status. IRQL_PASSIVE.
  */
 hv_status hv_post_message_with_retry(uint32_t connection_id, const void *payload, uint32_t size,
                                      bool connection_exists, uint64_t deadline);
 
-/* HvCallSignalEvent with flag number 0. At or below DISPATCH. Failures are counted (hv_statistics) and normal after a rescind. */
+/* HvCallSignalEvent with flag number 0. At or below DISPATCH. Failures are counted (hv_statistics)
+ * and normal after a rescind. */
 hv_status hv_signal_event(uint32_t connection_id);
 
 #endif

@@ -7,8 +7,8 @@
 
 /* What discovery decided (TLFS, Feature and Interface Discovery). */
 enum hv_presence {
-    HV_ABSENT,       /* no hypervisor, or not this interface */
-    HV_REFUSED,      /* the interface is there but this guest must not use it: hv_presence_reason() */
+    HV_ABSENT,  /* no hypervisor, or not this interface */
+    HV_REFUSED, /* the interface is there but this guest must not use it: hv_presence_reason() */
     HV_WITHOUT_SYNIC, /* hypercalls, clocks and crash registers, but no VMBus */
     HV_PRESENT,
 };

@@ -8,7 +8,7 @@
 #include "hv/hypercall.h"
 
 /* The SINT that hosts use for VMBus messages and events. */
-#define HV_SYNIC_SINT_VMBUS 2u
+#define HV_SYNIC_SINT_VMBUS  2u
 /* Event flags of one SINT. */
 #define HV_EVENT_FLAGS_COUNT 2048u
 
@@ -21,15 +21,17 @@ struct hv_message {
 
 /* The one user of the VMBus SINT. */
 struct hv_synic_client {
-    void (*message)(void *context, const struct hv_message *message); /* IRQL_DISPATCH, in order of arrival */
-    void (*event)(void *context, uint32_t flag);                      /* IRQL_DEVICE; flag 1..2047 */
+    void (*message)(void *context,
+                    const struct hv_message *message); /* IRQL_DISPATCH, in order of arrival */
+    void (*event)(void *context, uint32_t flag);       /* IRQL_DEVICE; flag 1..2047 */
     void *context;
 };
 
 /* Whether this processor's SynIC is up. */
 bool hv_synic_available(void);
 
-/* Attaches the client; the structure stays the caller's and must stay valid. False: there is no SynIC, or it is taken. IRQL_PASSIVE. */
+/* Attaches the client; the structure stays the caller's and must stay valid. False: there is no
+ * SynIC, or it is taken. IRQL_PASSIVE. */
 bool hv_synic_attach(const struct hv_synic_client *client);
 
 /* After it returns no callback of the client runs any more. IRQL_PASSIVE. */
