@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A GUID as it stands on the wire: the first three groups little-endian, the rest in written order. Same layout as Windows' GUID. */
+/* A GUID as it stands on the wire: the first three groups little-endian, the rest in written order.
+ * Same layout as Windows' GUID. */
 struct vmbus_guid {
     uint32_t data1;
     uint16_t data2;
