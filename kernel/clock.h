@@ -30,7 +30,11 @@ void clock_event_register(const struct clock_event *device);
 void clock_source_unregister(const struct clock_source *source);
 void clock_event_unregister(const struct clock_event *device);
 
-/* Names of what is in use, for the boot report. */
+/* Whether there is any. Without an event device a wait polls the clock; without a source time stands. */
+bool clock_source_is_there(void);
+bool clock_event_is_there(void);
+
+/* Names of what is in use, for the boot report; "none". */
 const char *clock_source_name(void);
 const char *clock_event_name(void);
 

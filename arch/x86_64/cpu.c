@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* The boot processor: segments, task state, struct cpu behind the GS base, interrupt flag. */
+#include "kernel/cpu.h"
+
+#include <stddef.h>
+
+#include "arch/cpu.h"
+#include "arch/start.h"
+#include "arch/x86_64/descriptors.h"
+#include "arch/x86_64/instructions.h"
+#include "arch/x86_64/serial.h"
+#include "arch/x86_64/timer.h"
+
+#define FLAGS_INTERRUPT 0x200u
+
+#define MSR_GS_BASE 0xc0000101u
+
+static struct cpu boot_cpu;
+
+_Static_assert(offsetof(struct cpu, self) == 0, "arch_this_cpu() reads it at the GS base");
+
+struct cpu *arch_this_cpu(void)
+{
+    struct cpu *cpu;
+
+    __asm__("movq %%gs:0, %0" : "=r"(cpu));
+    return cpu;
+}
+
+bool arch_interrupts_disable(void)
+{
+    uint64_t flags;
+
+    __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+    return (flags & FLAGS_INTERRUPT) != 0;
+}
+
+void arch_interrupts_enable(void)
+{
+    __asm__ volatile("sti" : : : "memory");
+}
+
+void arch_interrupts_restore(bool were_enabled)
+{
+    if (were_enabled) {
+        arch_interrupts_enable();
+    }
+}
+
+void arch_wait_for_interrupt(void)
+{
+    /* The instruction behind sti runs before any interrupt is taken (Intel SDM, STI). */
+    __asm__ volatile("sti; hlt" : : : "memory");
+}
+
+void arch_relax(void)
+{
+    __asm__ volatile("pause" : : : "memory");
+}
+
+uint64_t arch_counter(void)
+{
+    return counter_read();
+}
+
+void arch_initialise_processor(void)
+{
+    serial_initialise();
+    descriptors_load();
+    cpu_initialise(&boot_cpu);
+    msr_write(MSR_GS_BASE, (uintptr_t)&boot_cpu);
+    timer_ask_processor();
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARCH_X86_64_INSTRUCTIONS_H
+#define ARCH_X86_64_INSTRUCTIONS_H
+
+#include <stdint.h>
+
+/* Instructions that C has no words for. Nothing here knows what it is used for. */
+
+static inline void port_write8(uint16_t port, uint8_t value)
+{
+    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline uint8_t port_read8(uint16_t port)
+{
+    uint8_t value;
+
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
+static inline void port_write8_string(uint16_t port, const void *bytes, uint64_t count)
+{
+    __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
+}
+
+static inline uint64_t msr_read(uint32_t number)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number) : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void msr_write(uint32_t number, uint64_t value)
+{
+    __asm__ volatile("wrmsr"
+                     :
+                     : "c"(number), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
+}
+
+struct cpuid {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid out;
+
+    __asm__ volatile("cpuid"
+                     : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx)
+                     : "a"(leaf), "c"(subleaf));
+    return out;
+}
+
+static inline uint64_t control2_read(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("mov %%cr2, %0" : "=r"(value));
+    return value;
+}
+
+static inline uint64_t control3_read(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("mov %%cr3, %0" : "=r"(value));
+    return value;
+}
+
+static inline void control3_write(uint64_t value)
+{
+    __asm__ volatile("mov %0, %%cr3" : : "r"(value) : "memory");
+}
+
+static inline uint64_t control0_read(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("mov %%cr0, %0" : "=r"(value));
+    return value;
+}
+
+static inline void control0_write(uint64_t value)
+{
+    __asm__ volatile("mov %0, %%cr0" : : "r"(value) : "memory");
+}
+
+static inline void page_invalidate(uint64_t address)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+/* Device registers: one plain move each, which every monitor can emulate. */
+static inline uint32_t device_read32(uint64_t address)
+{
+    uint32_t value;
+
+    __asm__ volatile("movl (%1), %0" : "=r"(value) : "r"(address) : "memory");
+    return value;
+}
+
+static inline void device_write32(uint64_t address, uint32_t value)
+{
+    __asm__ volatile("movl %0, (%1)" : : "r"(value), "r"(address) : "memory");
+}
+
+/* The time-stamp counter, not before all loads ahead of it are done (Intel SDM, RDTSC). */
+static inline uint64_t counter_read(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (uint64_t)high << 32 | low;
+}
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* The time-stamp counter as clock source, the local APIC's timer as clock event device, and where
+ * their frequencies come from. */
+#include "arch/timer.h"
+
+#include <stddef.h>
+
+#include "arch/cpu.h"
+#include "arch/start.h"
+#include "arch/x86_64/instructions.h"
+#include "arch/x86_64/interrupts.h"
+#include "arch/x86_64/local_apic.h"
+#include "arch/x86_64/timer.h"
+#include "kernel/clock.h"
+#include "kernel/log.h"
+
+/* Choice: below everything a hypervisor offers. */
+#define RATING 100u
+
+/* Choice: what is slower is no frequency of such a device, and counts as not known. */
+#define PLAUSIBLE_MINIMUM MHZ
+
+#define KHZ UINT64_C(1000)
+#define MHZ UINT64_C(1000000)
+
+/* Leaf by which KVM and VMware tell both frequencies in kHz, if the hypervisor's range of leaves
+ * reaches it. */
+#define CPUID_HYPERVISOR         0x40000000u
+#define CPUID_HYPERVISOR_TIMING  0x40000010u
+#define CPUID_HYPERVISOR_LAST    0x400000ffu
+#define CPUID_FEATURES           1u
+#define CPUID_FEATURES_ECX_GUEST (1u << 31)
+/* Intel SDM, CPUID: the counter as a ratio of the crystal, the base frequency in MHz. */
+#define CPUID_CRYSTAL            0x15u
+#define CPUID_FREQUENCY          0x16u
+
+/* The interval timer (Intel 8254): channel 2, whose output port 0x61 shows. */
+#define PIT_FREQUENCY         UINT64_C(1193182)
+#define PIT_COUNT             11932u /* 10 ms */
+#define PIT_CHANNEL2          0x42u
+#define PIT_COMMAND           0x43u
+#define PIT_CHANNEL2_ONE_SHOT 0xb0u
+#define PIT_GATE_PORT         0x61u
+#define PIT_GATE              0x01u
+#define PIT_SPEAKER           0x02u
+#define PIT_OUTPUT            0x20u
+/* Choice: reads of the port, one microsecond each or more on hardware and under monitors, before
+ * the timer counts as dead. */
+#define PIT_READS_MAXIMUM     1000000u
+
+/* Choice: how long the timer is watched against the clock, and how often the clock is read before
+ * it counts as standing. */
+#define TIMER_WATCH         (2 * CLOCK_MILLISECOND)
+#define TIMER_READS_MAXIMUM 10000000u
+
+static uint64_t counter_frequency; /* Hz, 0: not known yet */
+static uint64_t timer_frequency;   /* Hz before the divisor, 0: not known yet */
+
+/* 100 ns units a tick, times 2^32. */
+static uint64_t counter_scale;
+
+/* Longest delay that the timer's 32 bits hold, and ticks a second behind the divisor. */
+static uint64_t timer_maximum;
+static uint64_t timer_rate;
+
+uint64_t arch_counter_frequency(void)
+{
+    return counter_frequency;
+}
+
+void arch_timer_frequencies(uint64_t counter, uint64_t timer)
+{
+    counter_frequency = counter >= PLAUSIBLE_MINIMUM ? counter : counter_frequency;
+    timer_frequency = timer >= PLAUSIBLE_MINIMUM ? timer : timer_frequency;
+}
+
+static void ask_hypervisor_leaf(void)
+{
+    if ((cpuid(CPUID_FEATURES, 0).ecx & CPUID_FEATURES_ECX_GUEST) == 0) {
+        return;
+    }
+    uint32_t last = cpuid(CPUID_HYPERVISOR, 0).eax;
+    if (last < CPUID_HYPERVISOR_TIMING || last > CPUID_HYPERVISOR_LAST) {
+        return;
+    }
+    struct cpuid timing = cpuid(CPUID_HYPERVISOR_TIMING, 0);
+    arch_timer_frequencies(timing.eax * KHZ, timing.ebx * KHZ);
+}
+
+static void ask_crystal_leaf(void)
+{
+    uint32_t last = cpuid(0, 0).eax;
+
+    if (last < CPUID_CRYSTAL) {
+        return;
+    }
+    struct cpuid crystal = cpuid(CPUID_CRYSTAL, 0);
+    if (crystal.eax != 0 && crystal.ebx != 0 && crystal.ecx != 0) {
+        arch_timer_frequencies((uint64_t)crystal.ecx * crystal.ebx / crystal.eax, crystal.ecx);
+    } else if (last >= CPUID_FREQUENCY) {
+        arch_timer_frequencies((cpuid(CPUID_FREQUENCY, 0).eax & 0xffff) * MHZ, 0);
+    }
+}
+
+void timer_ask_processor(void)
+{
+    ask_hypervisor_leaf();
+    if (counter_frequency == 0) {
+        ask_crystal_leaf();
+    }
+}
+
+/* Counts the counter's ticks while the interval timer runs down once. False: there is no such
+ * timer. */
+static bool measure_counter(void)
+{
+    uint8_t gate = port_read8(PIT_GATE_PORT) & (uint8_t) ~(PIT_GATE | PIT_SPEAKER);
+
+    port_write8(PIT_GATE_PORT, gate);
+    port_write8(PIT_COMMAND, PIT_CHANNEL2_ONE_SHOT);
+    port_write8(PIT_CHANNEL2, PIT_COUNT & 0xff);
+    port_write8(PIT_CHANNEL2, PIT_COUNT >> 8);
+    if ((port_read8(PIT_GATE_PORT) & PIT_OUTPUT) != 0) {
+        return false; /* high before it ran: nothing decodes the port */
+    }
+    uint64_t start = arch_counter();
+    port_write8(PIT_GATE_PORT, gate | PIT_GATE);
+    for (uint32_t i = 0; i < PIT_READS_MAXIMUM; i++) {
+        if ((port_read8(PIT_GATE_PORT) & PIT_OUTPUT) != 0) {
+            counter_frequency = (arch_counter() - start) * PIT_FREQUENCY / PIT_COUNT;
+            port_write8(PIT_GATE_PORT, gate);
+            return counter_frequency != 0;
+        }
+    }
+    return false;
+}
+
+static uint64_t read_counter(void)
+{
+    __extension__ typedef unsigned __int128 uint128_t;
+
+    return (uint64_t)((uint128_t)arch_counter() * counter_scale >> 32);
+}
+
+static const struct clock_source counter_source = {
+    .name = "time-stamp counter", .rating = RATING, .read = read_counter};
+
+static void register_counter(void)
+{
+    if (counter_frequency == 0 && clock_source_is_there()) {
+        return; /* somebody has a better clock, and this one is not worth measuring */
+    }
+    if (counter_frequency == 0 && !measure_counter()) {
+        counter_frequency = 1000 * MHZ;
+        log_warning("kernel", "nothing tells the processor's frequency: time is a guess");
+    }
+    counter_scale = (CLOCK_SECOND << 32) / counter_frequency;
+    clock_source_register(&counter_source);
+}
+
+static void arm(uint64_t delay)
+{
+    uint64_t limited = delay < timer_maximum ? delay : timer_maximum;
+    uint64_t ticks = limited * timer_rate / CLOCK_SECOND + 1;
+
+    local_apic_timer_start(ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX);
+}
+
+static void disarm(void)
+{
+    local_apic_timer_start(0);
+}
+
+static const struct clock_event timer_event = {
+    .name = "local APIC timer", .rating = RATING, .arm = arm, .disarm = disarm};
+
+static void interrupt(void *context)
+{
+    (void)context;
+    timers_interrupt();
+}
+
+/* Counts the timer's ticks while the clock runs. False: the clock stands. */
+static bool measure_timer(void)
+{
+    uint64_t start = clock_now();
+
+    local_apic_timer_start(UINT32_MAX);
+    for (uint32_t i = 0; i < TIMER_READS_MAXIMUM; i++) {
+        uint64_t passed = clock_now() - start;
+        if (passed >= TIMER_WATCH) {
+            uint64_t ticks = UINT32_MAX - local_apic_timer_left();
+            local_apic_timer_start(0);
+            timer_frequency = ticks * LOCAL_APIC_TIMER_DIVISOR * CLOCK_SECOND / passed;
+            return timer_frequency >= PLAUSIBLE_MINIMUM;
+        }
+    }
+    local_apic_timer_start(0);
+    return false;
+}
+
+static void register_timer(void)
+{
+    if (!local_apic_present() || (timer_frequency == 0 && clock_event_is_there())) {
+        return;
+    }
+    uint32_t vector = interrupt_vector_allocate(interrupt, NULL);
+    if (vector == 0) {
+        return;
+    }
+    local_apic_timer_enable(vector);
+    if (timer_frequency == 0 && !measure_timer()) {
+        log_warning("kernel", "the local APIC's timer cannot be measured: waits poll the clock");
+        return;
+    }
+    timer_rate = timer_frequency / LOCAL_APIC_TIMER_DIVISOR;
+    timer_maximum = (uint64_t)UINT32_MAX * CLOCK_SECOND / timer_rate;
+    clock_event_register(&timer_event);
+}
+
+void arch_register_clocks(void)
+{
+    register_counter();
+    register_timer();
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel/irql.h"
+
+#include "arch/cpu.h"
+#include "kernel/cpu.h"
+#include "kernel/panic.h"
+
+/*
+ * The level is read and written by this processor alone. An interrupt handler on it may look at any
+ * point between two instructions, so the compiler must not move work over a change of level; the
+ * processor itself sees its own order.
+ */
+static enum irql level_of(const struct cpu *cpu)
+{
+    return (enum irql)atomic_load_explicit(&cpu->irql, memory_order_relaxed);
+}
+
+void irql_set(struct cpu *cpu, enum irql level)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&cpu->irql, (unsigned)level, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+void cpu_initialise(struct cpu *cpu)
+{
+    *cpu = (struct cpu){.self = cpu};
+    irql_set(cpu, IRQL_PASSIVE);
+}
+
+const char *irql_name(enum irql level)
+{
+    switch (level) {
+    case IRQL_PASSIVE:
+        return "passive";
+    case IRQL_DISPATCH:
+        return "dispatch";
+    case IRQL_DEVICE:
+        return "device";
+    }
+    return "unknown";
+}
+
+enum irql irql_current(void)
+{
+    return level_of(arch_this_cpu());
+}
+
+enum irql irql_raise_to_dispatch(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    enum irql previous = level_of(cpu);
+
+    if (previous > IRQL_DISPATCH) {
+        panic("raise to dispatch level at %s level", irql_name(previous));
+    }
+    irql_set(cpu, IRQL_DISPATCH);
+    return previous;
+}
+
+void irql_lower(enum irql previous)
+{
+    struct cpu *cpu = arch_this_cpu();
+
+    if (level_of(cpu) != IRQL_DISPATCH || previous > IRQL_DISPATCH) {
+        panic("lower from %s to %s level", irql_name(level_of(cpu)), irql_name(previous));
+    }
+    if (previous == IRQL_DISPATCH) {
+        return;
+    }
+    for (;;) {
+        while (deferred_work_run_one(cpu)) {
+        }
+        irql_set(cpu, previous);
+        /*
+         * An interrupt before the store above saw DISPATCH and left its work to us; one behind it
+         * runs its work itself. So one more look, after the store, misses nothing.
+         */
+        if (!deferred_work_pending(cpu)) {
+            return;
+        }
+        irql_set(cpu, IRQL_DISPATCH);
+    }
+}
+
+enum irql interrupt_enter(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    enum irql previous = level_of(cpu);
+
+    irql_set(cpu, IRQL_DEVICE);
+    cpu->statistics.interrupts++;
+    return previous;
+}
+
+bool interrupt_leave(enum irql previous)
+{
+    struct cpu *cpu = arch_this_cpu();
+
+    irql_set(cpu, previous);
+    return previous < IRQL_DISPATCH && deferred_work_pending(cpu);
+}
+
+void interrupt_run_deferred(enum irql previous)
+{
+    struct cpu *cpu = arch_this_cpu();
+
+    irql_set(cpu, IRQL_DISPATCH);
+    do {
+        arch_interrupts_enable();
+        while (deferred_work_run_one(cpu)) {
+        }
+        (void)arch_interrupts_disable();
+    } while (deferred_work_pending(cpu));
+    irql_set(cpu, previous);
+}
