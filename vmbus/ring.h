@@ -91,18 +91,19 @@ struct ring_packet_out {
     uint32_t extension_length; /* of the type's header, at the start of `head`; multiple of 8 */
     uint32_t head_length;      /* multiple of 8, extension_length or more */
     uint32_t payload_length;   /* any */
-    const void *head;          /* not looked at if head_length is 0 */
+    const void *head;          /* NULL: none, and the two lengths of it are not looked at */
     const void *payload;       /* not looked at if payload_length is 0 */
 };
 
 struct ring_writer {
     unsigned char *data;
     struct ring_control *control;
-    uint32_t size;      /* of the data area */
-    uint32_t largest;   /* packet this ring can ever take */
-    uint32_t index;     /* where the next packet goes; ours, never read back from shared memory */
-    uint32_t committed; /* what the other end was told */
-    uint32_t room; /* known to be free at `index`, without a look at the read index; <= largest */
+    uint32_t size;       /* of the data area */
+    uint32_t largest;    /* packet this ring can ever take */
+    uint32_t index;      /* where the next packet goes; ours, never read back from shared memory */
+    uint32_t committed;  /* what the other end was told */
+    uint32_t read_index; /* of the other end, as last seen and found good */
+    uint32_t limit;      /* packets that end here or before need neither a look nor a cut; < size */
     bool armed;
     struct ring_fault fault; /* may be read by anyone who may use the writer */
     uint64_t full;           /* counts RING_FULL answers of put; likewise */
@@ -166,7 +167,8 @@ struct ring_reader {
     uint32_t size;           /* of the data area */
     uint32_t index;          /* of the next packet; ours, never read back from shared memory */
     uint32_t published;      /* what the other end was told */
-    uint32_t available;      /* known to be there at `index`, without a look at the write index */
+    uint32_t write_index;    /* of the other end, as last seen and found good */
+    uint32_t limit;          /* packets that end here or before are there, and not cut; < size */
     struct ring_fault fault; /* may be read by anyone who may use the reader */
     uint64_t oversize;       /* counts packets skipped because they did not fit; likewise */
 };

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receiving end of a ring. Rules: OpenVMM vmbus_ring, Linux drivers/hv/ring_buffer.c, mu_msvm
+ * EmclDxe/RingBuffer.c.
+ */
+
+#include "vmbus/ring.h"
+#include "vmbus/ring_memory.h"
+
+static enum ring_status reader_break(struct ring_reader *reader, enum ring_fault_kind kind,
+                                     uint64_t value)
+{
+    reader->fault.kind = kind;
+    reader->fault.value = value;
+    /* So that the short way of next ends here as well. */
+    reader->write_index = reader->index;
+    reader->limit = reader->index;
+    return RING_CORRUPT;
+}
+
+static void set_limit(struct ring_reader *reader)
+{
+    uint32_t straight = reader->size - 8 - reader->index;
+    uint32_t available = ring_used(reader->size, reader->write_index, reader->index);
+
+    reader->limit = reader->index + (available < straight ? available : straight);
+}
+
+enum ring_status ring_reader_attach(struct ring_reader *reader, struct ring_control *control,
+                                    void *data, uint32_t data_size)
+{
+    uint32_t read_index = ring_load(&control->read_index);
+
+    memset(reader, 0, sizeof(*reader));
+    if (!ring_data_size_is_valid(data_size))
+        return RING_BAD_ARGUMENT;
+    reader->data = data;
+    reader->control = control;
+    reader->size = data_size;
+    if (!ring_index_is_valid(data_size, read_index))
+        return reader_break(reader, RING_FAULT_READ_INDEX, read_index);
+    reader->index = read_index;
+    reader->published = read_index;
+    reader->write_index = read_index;
+    set_limit(reader);
+    return RING_OK;
+}
+
+/* Looks at the write index again, since all that was known to be there is taken. */
+static enum ring_status find_packets(struct ring_reader *reader)
+{
+    uint32_t write_index;
+
+    if (reader->fault.kind != RING_FAULT_NONE)
+        return RING_CORRUPT;
+    /* Acquire: the bytes of the packets up to this index are seen as they were written. */
+    write_index = ring_load_acquire(&reader->control->write_index);
+    if (!ring_index_is_valid(reader->size, write_index))
+        return reader_break(reader, RING_FAULT_WRITE_INDEX, write_index);
+    if (write_index == reader->index)
+        return RING_EMPTY;
+    reader->write_index = write_index;
+    set_limit(reader);
+    return RING_OK;
+}
+
+/*
+ * The first 8 bytes of struct ring_descriptor, which the caller loaded once, taken apart. Lengths
+ * that are too small come out as very large, never as something to believe.
+ */
+struct lengths {
+    uint32_t extension; /* good if not above `body` */
+    uint32_t body;      /* extension and payload; good if RING_PACKET_OVERHEAD more are there */
+};
+
+static inline struct lengths decode(uint64_t word)
+{
+    struct lengths lengths = {
+        .extension = ((uint32_t)(word >> 13) & 0x7fff8) - 16,
+        .body = ((uint32_t)(word >> 29) & 0x7fff8) - 16,
+    };
+
+    return lengths;
+}
+
+static inline void fill_in(struct ring_packet_in *packet, uint64_t word, struct lengths lengths)
+{
+    packet->type = (uint16_t)word;
+    packet->flags = (uint16_t)(word >> 48);
+    packet->extension_length = lengths.extension;
+    packet->payload_length = lengths.body - lengths.extension;
+}
+
+/* `offset` may have run past the end by less than the size of the area. */
+static void copy_out_wrapped(const struct ring_reader *reader, void *to, uint32_t offset,
+                             uint32_t length)
+{
+    uint32_t until_end;
+    uint32_t first = length;
+
+    if (offset >= reader->size)
+        offset -= reader->size;
+    until_end = reader->size - offset;
+    if (length > until_end) {
+        first = until_end;
+        memcpy((unsigned char *)to + first, reader->data, length - first);
+    }
+    if (first != 0)
+        memcpy(to, reader->data + offset, first);
+}
+
+enum ring_status ring_reader_peek(struct ring_reader *reader, struct ring_packet_in *packet)
+{
+    struct lengths lengths;
+    uint64_t word;
+    uint32_t second;
+
+    if (reader->index == reader->write_index) {
+        enum ring_status status = find_packets(reader);
+
+        if (status != RING_OK)
+            return status;
+    }
+    word = ring_load_word(reader->data + reader->index);
+    lengths = decode(word);
+    /* A producer publishes whole packets only: one that ends behind the write index is no packet.
+     */
+    if ((uint64_t)lengths.body + RING_PACKET_OVERHEAD >
+        ring_used(reader->size, reader->write_index, reader->index))
+        return reader_break(reader, RING_FAULT_LENGTH, word);
+    if (lengths.extension > lengths.body)
+        return reader_break(reader, RING_FAULT_DATA_OFFSET, word);
+    second = ring_advance(reader->size, reader->index, 8);
+    fill_in(packet, word, lengths);
+    packet->transaction_id = ring_load_word(reader->data + second);
+    return RING_OK;
+}
+
+void ring_reader_take(struct ring_reader *reader, const struct ring_packet_in *packet,
+                      void *extension, void *payload)
+{
+    uint32_t start = reader->index + 16;
+    uint32_t extension_length = packet->extension_length;
+    uint32_t end = start + extension_length + packet->payload_length + 8;
+
+    if (end >= reader->size) {
+        reader->index = end - reader->size;
+        set_limit(reader);
+    } else {
+        reader->index = end;
+    }
+    if (extension != NULL)
+        copy_out_wrapped(reader, extension, start, extension_length);
+    if (payload != NULL)
+        copy_out_wrapped(reader, payload, start + extension_length, packet->payload_length);
+}
+
+/* All cases of next: nothing known to be there, or a packet too long or cut by the end. */
+static __attribute__((noinline)) enum ring_status next_in_pieces(struct ring_reader *reader,
+                                                                 void *buffer, size_t capacity,
+                                                                 struct ring_packet_in *packet)
+{
+    enum ring_status status = ring_reader_peek(reader, packet);
+    unsigned char *payload = buffer;
+
+    if (status != RING_OK)
+        return status;
+    if (packet->extension_length + packet->payload_length > capacity) {
+        reader->oversize++;
+        ring_reader_take(reader, packet, NULL, NULL);
+        return RING_TOO_LARGE;
+    }
+    ring_reader_take(reader, packet, buffer, payload + packet->extension_length);
+    return RING_OK;
+}
+
+/* Once a burst. */
+static __attribute__((noinline)) enum ring_status look_and_next(struct ring_reader *reader,
+                                                                void *buffer, size_t capacity,
+                                                                struct ring_packet_in *packet)
+{
+    if (reader->index == reader->write_index) {
+        enum ring_status status = find_packets(reader);
+
+        if (status != RING_OK)
+            return status;
+    }
+    if (reader->index == reader->limit) /* at the last word */
+        return next_in_pieces(reader, buffer, capacity, packet);
+    return ring_reader_next(reader, buffer, capacity, packet);
+}
+
+/*
+ * The common packet is not cut and fits. As in ring_writer_put() the copy comes last. What is put
+ * into `packet` before the checks counts only behind them.
+ */
+enum ring_status ring_reader_next(struct ring_reader *reader, void *buffer, size_t capacity,
+                                  struct ring_packet_in *packet)
+{
+    uint32_t index = reader->index;
+    const unsigned char *at = reader->data + index;
+    struct lengths lengths;
+    uint64_t word;
+    uint64_t end;
+
+    if (index == reader->limit)
+        return look_and_next(reader, buffer, capacity, packet);
+    word = ring_load_word(at);
+    lengths = decode(word);
+    fill_in(packet, word, lengths);
+    packet->transaction_id = ring_load_word(at + 8);
+    /* If not, all is decided anew, by a new load. */
+    if (lengths.extension > lengths.body)
+        return next_in_pieces(reader, buffer, capacity, packet);
+    end = (uint64_t)index + lengths.body + RING_PACKET_OVERHEAD;
+    if (end > reader->limit)
+        return next_in_pieces(reader, buffer, capacity, packet);
+    if (lengths.body > capacity)
+        return next_in_pieces(reader, buffer, capacity, packet);
+    reader->index = (uint32_t)end;
+    ring_copy(buffer, at + 16, lengths.body);
+    return RING_OK;
+}
+
+/*
+ * Release: the writer may fill the room as soon as it sees the index, so our copies come first. A
+ * writer that waits for room has stored its pending size and looked at the read index again; we
+ * store the read index and look at the pending size. As in ring_writer_commit(), one of the two
+ * must see the other's store: publish, then load. Only the crossing is signalled, from "not enough"
+ * to "enough". The interrupt mask has no say here, it is about new data.
+ */
+bool ring_reader_publish(struct ring_reader *reader)
+{
+    struct ring_control *control = reader->control;
+    uint32_t before = reader->published;
+    uint32_t pending;
+    uint32_t write_index;
+
+    if (reader->index == before || reader->fault.kind != RING_FAULT_NONE)
+        return false;
+    reader->published = reader->index;
+    if ((ring_load(&control->feature_bits) & RING_FEATURE_PENDING_SEND_SIZE) == 0) {
+        ring_store_release(&control->read_index, reader->index);
+        return false; /* a writer before 2012, which polls */
+    }
+    ring_publish(&control->read_index, reader->index);
+    /* Some writers ask for a byte less than they need. */
+    pending = ring_load_after(&control->pending_send_size) & ~UINT32_C(7);
+    if (pending == 0)
+        return false;
+    write_index = ring_load(&control->write_index);
+    if (!ring_index_is_valid(reader->size, write_index)) {
+        reader_break(reader, RING_FAULT_WRITE_INDEX, write_index);
+        return false;
+    }
+    return reader->size - ring_used(reader->size, write_index, before) <= pending &&
+           reader->size - ring_used(reader->size, write_index, reader->index) > pending;
+}
+
+/* Visible before anything is read, so that a writer is spared the signal as early as can be. */
+void ring_reader_mask(struct ring_reader *reader)
+{
+    ring_publish(&reader->control->interrupt_mask, 1);
+}
+
+/*
+ * A writer that commits while the mask is set does not signal. If that was after our last look, its
+ * packet would wait for the next one: so the mask is cleared first, and the write index read behind
+ * it. Either the writer sees the cleared mask or we see its index.
+ */
+bool ring_reader_unmask(struct ring_reader *reader)
+{
+    uint32_t write_index;
+
+    ring_publish(&reader->control->interrupt_mask, 0);
+    if (reader->fault.kind != RING_FAULT_NONE)
+        return false;
+    write_index = ring_load_after(&reader->control->write_index);
+    /* An index that makes no sense is no reason to sleep either: the next look will find it. */
+    return write_index != reader->index;
+}
