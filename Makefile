@@ -129,12 +129,7 @@ test-unit: build-unit
 
 APP ?= hello
 
-# What the nested host is made of, besides what make deps unpacked.
-.PHONY: host run
-## host: the nested test host's initial file system, for machines whose KVM has no Hyper-V support
-host: | deps
-	@python3 tests/system/nested_image.py --deps $(DEPS) --output $(BUILD)/nested
-
+.PHONY: run
 ## run: boots an application on QEMU with Hyper-V and shows its console (APP=hello, APPEND="words for its command line")
 run: deps
 	@$(MAKE) --no-print-directory $(BUILD)/$(APP).elf

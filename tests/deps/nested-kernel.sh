@@ -32,7 +32,7 @@ dpkg -x "$work/$image"_*.deb "$work/root"
 mkdir "$work/kernel" "$work/kernel/modules"
 cp "$work"/root/boot/vmlinuz-* "$work/kernel/vmlinuz"
 modules=$(find "$work/root" -type d -path '*/lib/modules/*/kernel' -prune)
-for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd; do
+for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd drivers/virtio/virtio_mmio; do
     file=$(find "$modules/$(dirname $module)" -name "$(basename $module).ko*")
     case $file in
     *.ko) cp "$file" "$work/kernel/modules/" ;;

@@ -16,7 +16,7 @@ if [ "$(cat "$prefix/key" 2>/dev/null)" = "$key" ]; then
 fi
 
 work=$deps/newlib-work
-rm -rf "$work" "$prefix"
+rm -rf "$work"
 mkdir -p "$work/build"
 archive=$(echo /usr/src/newlib/newlib-*.tar.xz)
 [ -e "$archive" ] || die "the archive of package newlib-source is not in /usr/src/newlib" \
@@ -42,11 +42,14 @@ run_logged "$work/configure.log" "$source/configure" \
     die "newlib could not be configured" "read $work/configure.log"
 run_logged "$work/make.log" make -j"$(nproc)" MAKEINFO=true all-target-newlib ||
     die "newlib could not be built" "read $work/make.log"
-run_logged "$work/install.log" make MAKEINFO=true install-target-newlib ||
-    die "newlib could not be installed into $prefix" "read $work/install.log"
-[ -e "$prefix/x86_64-elf/lib/libc.a" ] ||
+run_logged "$work/install.log" make MAKEINFO=true DESTDIR="$work/stage" install-target-newlib ||
+    die "newlib could not be installed into $work/stage" "read $work/install.log"
+[ -e "$work/stage$prefix/x86_64-elf/lib/libc.a" ] ||
     die "newlib's build left no libc.a" "read $work/make.log"
+echo "$key" >"$work/stage$prefix/key"
+# Only now, so that a build at work next to this one finds a library at (nearly) all times.
 cd "$deps"
+rm -rf "$prefix"
+mv "$work/stage$prefix" "$prefix"
 rm -rf "$work"
-echo "$key" >"$prefix/key"
 say "newlib is in $prefix"

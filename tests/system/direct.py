@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""Guests on this machine's own KVM, where it has Hyper-V support; and the question whether it has."""
+import errno
+import fcntl
+import os
+import selectors
+import socket
+import subprocess
+import threading
+
+from guest import HostError
+from processes import die_with_parent
+
+# <linux/kvm.h>
+KVM_CHECK_EXTENSION = 0xAE03
+KVM_CAP_HYPERV_SYNIC2 = 148
+KVM_CAP_SYS_HYPERV_CPUID = 191
+NEEDED = (("KVM_CAP_HYPERV_SYNIC2", KVM_CAP_HYPERV_SYNIC2), ("KVM_CAP_SYS_HYPERV_CPUID", KVM_CAP_SYS_HYPERV_CPUID))
+
+
+def kvm_has_hyperv():
+    """Returns (True or False, why). That /dev/kvm is there says nothing: the kernel is asked."""
+    try:
+        file = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        hint = " (is this user in group kvm?)" if error.errno == errno.EACCES else ""
+        return False, f"/dev/kvm cannot be opened: {error.strerror}{hint}"
+    try:
+        missing = [name for name, number in NEEDED if fcntl.ioctl(file, KVM_CHECK_EXTENSION, number) <= 0]
+    except OSError as error:
+        return False, f"/dev/kvm does not answer: {error.strerror}"
+    finally:
+        os.close(file)
+    if missing:
+        return False, f"this machine's KVM lacks {' and '.join(missing)}"
+    return True, "this machine's KVM has Hyper-V support"
+
+
+class DirectHost:
+    kind = "direct"
+    restarts = 0
+    qmp_file = 3
+
+    def __init__(self, say):
+        self._say = say
+        self._processes = {}
+
+    def start(self):
+        """Nothing has to come up."""
+
+    def close(self):
+        for guest in list(self._processes):
+            guest.stop()
+
+    def usable(self):
+        return True
+
+    def diagnosis(self):
+        return "QEMU runs on this machine's KVM, with no level in between"
+
+    def keep_file(self, path):
+        return os.path.abspath(path)
+
+    def launch(self, guest, command):
+        ours, theirs = socket.socketpair()
+
+        def prepare():
+            die_with_parent()
+            os.dup2(theirs.fileno(), self.qmp_file)
+
+        with theirs:
+            try:
+                process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                           bufsize=0, pass_fds=[self.qmp_file], preexec_fn=prepare)
+            except OSError as error:
+                raise HostError(f"{command[0]}: {error.strerror}") from error
+        self._processes[guest] = (process, ours)
+        threading.Thread(target=self._read, args=(guest, process, ours), daemon=True).start()
+
+    def _read(self, guest, process, qmp):
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ, guest.feed_console)
+            selector.register(process.stderr, selectors.EVENT_READ, guest.feed_error)
+            selector.register(qmp, selectors.EVENT_READ, guest.feed_qmp)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    data = os.read(key.fd, 1 << 16)
+                    if data:
+                        key.data(data)
+                    else:
+                        selector.unregister(key.fileobj)
+        process.wait()
+        for file in (process.stdin, process.stdout, process.stderr, qmp):
+            file.close()
+        del self._processes[guest]
+        code = process.returncode
+        guest.feed_end(-code if code < 0 else code << 8)
+
+    def send_qmp(self, guest, data):
+        self._write(guest, 1, lambda file: file.sendall(data))
+
+    def send_console(self, guest, data):
+        self._write(guest, 0, lambda file: file.stdin.write(data))
+
+    def _write(self, guest, which, write):
+        files = self._processes.get(guest)
+        try:
+            if files:
+                write(files[which])
+        except OSError:
+            pass  # QEMU is going; the reader reports its end
+
+    def kill(self, guest):
+        files = self._processes.get(guest)
+        if files:
+            files[0].kill()

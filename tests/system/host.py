@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boots guests on QEMU with Hyper-V: on this machine's KVM if that has Hyper-V support, else on a nested host. As a program it
+boots one and shows its console; for tests:
+
+    with Host() as host:
+        with host.start("build/hello.elf", append="some words", memory_mib=256) as guest:
+            guest.console.wait_for(r"VMBus", timeout=30)         # -> re.Match; goes on behind the line it found
+            guest.qmp("balloon", value=128 << 20)                # -> what QMP returns; an argument's _ stands for -
+            guest.wait_event("BALLOON_CHANGE", timeout=60)       # -> the event
+            assert guest.wait(timeout=60) == 0                   # the status the guest left with
+
+A guest leaves by writing its status to the port named exit= on its command line (isa-debug-exit).
+"""
+import argparse
+import os
+import signal
+import sys
+import time
+
+from direct import DirectHost, kvm_has_hyperv
+from guest import NO_STATUS, Guest, GuestEnded, GuestTimeout, HostError, QmpError
+from nested import NestedHost
+
+__all__ = ["Host", "Guest", "HostError", "GuestEnded", "GuestTimeout", "QmpError", "NO_STATUS", "HYPERV_FLAGS", "VMBUS_DEVICES"]
+
+QEMU = "/usr/bin/qemu-system-x86_64"
+EXIT_PORT = 0xF4
+# Everything of Hyper-V's interface that QEMU offers and a guest of ours uses.
+HYPERV_FLAGS = ("hv-relaxed", "hv-vapic", "hv-time", "hv-vpindex", "hv-runtime", "hv-synic", "hv-stimer", "hv-stimer-direct",
+                "hv-reset", "hv-frequencies", "hv-crash")
+VMBUS_DEVICES = ("vmbus-bridge", "hv-balloon,id=balloon")
+
+
+def say_nothing(_text):
+    pass
+
+
+class Host:
+    """Where guests run. kind is "direct" or "nested", why says what decided it, restarts counts failed starts of the host."""
+
+    def __init__(self, deps="build/deps", build="build", kind=None, say=say_nothing):
+        capable, self.why = kvm_has_hyperv()
+        kind = kind or os.environ.get("BAREBUS_HOST") or ("direct" if capable else "nested")
+        if kind not in ("direct", "nested"):
+            raise HostError(f"there is no host of kind {kind!r}: direct or nested")
+        if kind == "direct" and not capable:
+            raise HostError(f"guests cannot run directly here: {self.why}")
+        if not os.path.exists(QEMU):
+            raise HostError(f"{QEMU} is not there; run 'make deps'")
+        self.build = build  # where tests find images
+        self.kind = kind
+        self._say = say
+        self._host = DirectHost(say) if kind == "direct" else NestedHost(deps, say)
+        self._guest = None
+
+    @property
+    def restarts(self):
+        return self._host.restarts
+
+    def usable(self):
+        """False: the host died or hangs; close it and make another."""
+        return self._host.usable()
+
+    def __enter__(self):
+        self._say(f"{self.kind}: {self.why}")
+        self._host.start()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self._host.close()
+
+    def stop_guest(self):
+        """Ends the guest that was started last, if it still runs."""
+        if self._guest:
+            self._guest.stop()
+            self._guest = None
+
+    def start(self, elf, append="", memory_mib=256, cpu_flags=HYPERV_FLAGS, devices=VMBUS_DEVICES, extra_args=(),
+              processors=1, machine="pc,hpet=off", firmware="qboot.rom", on_console=None):
+        """Starts a guest and returns it with its processors running. One at a time.
+
+        append is added to the guest's command line after exit=; cpu_flags and devices replace the defaults; extra_args are
+        further words of QEMU's command line. firmware is what hands over to the kernel: qboot.rom, or bios-256k.bin (SeaBIOS).
+        on_console(bytes) is called with what the guest writes, as it comes.
+        """
+        self.stop_guest()
+        kernel = self._host.keep_file(elf)
+        command = [
+            QEMU, "-S", "-accel", "kvm", "-machine", machine, "-m", str(memory_mib), "-smp", str(processors),
+            "-cpu", ",".join(("host", "kvm=off", *cpu_flags)), "-nodefaults", "-no-user-config", "-display", "none",
+            "-no-reboot", "-bios", firmware, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+            "-chardev", f"socket,id=qmp,fd={self._host.qmp_file}", "-mon", "chardev=qmp,mode=control",
+            "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=0x4",
+        ]
+        for device in devices:
+            command += ["-device", device]
+        command += [*extra_args, "-kernel", kernel, "-append", f"exit={EXIT_PORT:#x} {append}".strip()]
+        guest = Guest(self._host, on_console)
+        self._guest = guest
+        self._host.launch(guest, command)
+        guest.let_go()
+        return guest
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Boots a guest on QEMU with Hyper-V, shows its console, and exits with its status.")
+    parser.add_argument("elf")
+    parser.add_argument("--deps", default="build/deps", help="what 'make deps' made")
+    parser.add_argument("--build", default="build", help="the build folder")
+    parser.add_argument("--append", default="", help="words for the guest's command line")
+    parser.add_argument("--memory", type=int, default=256, metavar="MIB")
+    parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="end the guest after this time")
+    parser.add_argument("--host", choices=("direct", "nested"), help="do not choose by what this machine's KVM can do")
+    options = parser.parse_args()
+
+    began = time.monotonic()
+    first = []
+
+    def say(text):
+        print(f"host: {text}", file=sys.stderr, flush=True)
+
+    def show(data):
+        if not first:
+            first.append(time.monotonic() - began)
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    # An ordinary end, so that every with statement below is left in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with Host(deps=options.deps, kind=options.host, say=say) as host:
+            with host.start(options.elf, append=options.append, memory_mib=options.memory, on_console=show) as guest:
+                say("the guest runs")
+                status = guest.wait(options.timeout)
+    except (HostError, GuestTimeout, GuestEnded, QmpError) as error:
+        say(f"error: {error}")
+        return 125
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    when = f", its first words came after {first[0]:.1f} s" if first else ", without a word"
+    if status == NO_STATUS:
+        say(f"the guest ended without a status{when}")
+        return 1
+    say(f"the guest ended with status {status}{when}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
