@@ -90,10 +90,14 @@ unit_tests    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 
 # A test is linked with whatever it needs out of one archive, in which a stand-in of tests/unit/support replaces every
 # product file that defines the same names. What a test itself is about always is the product's: test_<module>_<file> gets
-# <module>/<file>.c, test_hv_* all of hv, and tests/unit/real.mk may say more:  real_test_name := vmbus/a.c vmbus/b.c
+# <module>/<file>.c, test_hv_* all of hv, test_balloon_* all of drivers/balloon (likewise for other drivers), and
+# tests/unit/real.mk may say more:  real_test_name := vmbus/a.c vmbus/b.c
+# What only the tests of one module share is in tests/unit/<module>/ and linked with each of them.
 -include tests/unit/real.mk
 real_by_name = $(wildcard $(shell echo $(1:test_%=%) | sed 's,_,/,').c)
-real_of = $(sort $(real_$(1)) $(call real_by_name,$(1)) $(if $(filter test_hv_%,$(1)),$(filter hv/%,$(host_sources))))
+module_of = $(firstword $(subst _, ,$(1:test_%=%)))
+real_of = $(sort $(real_$(1)) $(call real_by_name,$(1)) $(wildcard tests/unit/$(call module_of,$(1))/*.c) \
+                 $(filter $(if $(filter test_hv_%,$(1)),hv/%) drivers/$(call module_of,$(1))/%,$(host_sources)))
 
 define host_build
 $(BUILD)/host-$(1)/%.o: %.c Makefile
@@ -154,7 +158,7 @@ test: deps
 
 # Measured code is compiled for speed and without sanitizers, by the compiler of the product.
 BENCH_FLAGS = -std=gnu11 -O2 -g -fno-strict-aliasing $(WARNINGS) $(INCLUDES) -Itests/unit/support
-bench_programs := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
+bench_programs := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*_bench.c))
 bench_objects  := $(host_sources:%.c=$(BUILD)/bench/%.o) $(test_support:%.c=$(BUILD)/bench/%.o)
 
 $(BUILD)/bench/%.o: %.c Makefile
@@ -194,7 +198,7 @@ $(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system
 	@{ \
 	    for f in $(filter %.c,$(system_sources)); do echo "$$f	$(CC) $(CFLAGS) $(ARCH_SYSTEM_FLAGS) -c $$f"; done; \
 	    for f in $(filter %.c,$(app_sources)); do echo "$$f	$(CC) $(CFLAGS) -c $$f"; done; \
-	    for f in $(test_support) $(unit_tests:%=tests/unit/%.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
+	    for f in $(wildcard tests/unit/*.c tests/unit/*/*.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
 	    for f in $(wildcard tests/bench/*.c); do echo "$$f	gcc $(BENCH_FLAGS) -c $$f"; done; \
 	} | awk -F'\t' -v d="$(CURDIR)" 'BEGIN { print "[" } \
 	    { printf "%s{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s\"}", sep, d, $$1, $$2; sep = ",\n" } \

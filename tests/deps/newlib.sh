@@ -46,6 +46,8 @@ run_logged "$work/install.log" make MAKEINFO=true DESTDIR="$work/stage" install-
     die "newlib could not be installed into $work/stage" "read $work/install.log"
 [ -e "$work/stage$prefix/x86_64-elf/lib/libc.a" ] ||
     die "newlib's build left no libc.a" "read $work/make.log"
+# Newlib's <stdatomic.h> is for another kind of compiler: with gcc's _Atomic it does not compile. Without it gcc's own is found.
+rm "$work/stage$prefix/x86_64-elf/include/stdatomic.h"
 echo "$key" >"$work/stage$prefix/key"
 # Only now, so that a build at work next to this one finds a library at (nearly) all times.
 cd "$deps"
