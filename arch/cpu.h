@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the executive needs from a processor. One header, one implementation a folder below arch/. */
+/* What the executive needs from a processor. One header, one implementation a folder below arch/.
+ */
 
 struct cpu;
 
@@ -18,8 +19,9 @@ void arch_interrupts_restore(bool were_enabled);
 void arch_interrupts_enable(void);
 
 /*
- * Called with interrupts off, after the caller saw that nothing is pending: turns them on and halts in one step, so an
- * interrupt that comes in between still wakes it. Returns with interrupts on after at least one was handled.
+ * Called with interrupts off, after the caller saw that nothing is pending: turns them on and halts
+ * in one step, so an interrupt that comes in between still wakes it. Returns with interrupts on
+ * after at least one was handled.
  */
 void arch_wait_for_interrupt(void);
 
@@ -30,13 +32,15 @@ void arch_relax(void);
 uint64_t arch_counter(void);
 uint64_t arch_counter_frequency(void);
 
-/* Ends the guest in the way boot was told of; falls back to a reset. Interrupts may be in any state. */
+/* Ends the guest in the way boot was told of; falls back to a reset. Interrupts may be in any
+ * state. */
 _Noreturn void arch_exit(int status);
 
 /* Raw console output, byte by byte; false if there is no device. */
 bool arch_console_write(const char *text, uint32_t length);
 
-/* Maps ordinary memory one to one, readable and writable, not executable. False: no page for a table. */
+/* Maps ordinary memory one to one, readable and writable, not executable. False: no page for a
+ * table. */
 bool arch_map_memory(uint64_t base, uint64_t size);
 
 /* Makes one page, mapped already, executable and read-only (the hypercall page). */

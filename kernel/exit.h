@@ -3,17 +3,18 @@
 #define KERNEL_EXIT_H
 
 /*
- * How a guest ends, as the outside sees it (0 to 127: QEMU's isa-debug-exit carries 7 bits). An application may use the
- * values from EXIT_STATUS_APPLICATION on.
+ * How a guest ends, as the outside sees it (0 to 127: QEMU's isa-debug-exit carries 7 bits). An
+ * application may use the values from EXIT_STATUS_APPLICATION on.
  */
 enum exit_status {
     EXIT_STATUS_SUCCESS = 0,
-    EXIT_STATUS_FAILURE = 1,          /* main() says so */
-    EXIT_STATUS_PANIC = 2,            /* a broken invariant, an unexpected exception */
+    EXIT_STATUS_FAILURE = 1, /* main() says so */
+    EXIT_STATUS_PANIC = 2,   /* a broken invariant, an unexpected exception */
     EXIT_STATUS_TOO_LITTLE_MEMORY = 3,
-    EXIT_STATUS_NO_HYPERV = 4,        /* no Hyper-V interface, or one this guest must refuse */
-    EXIT_STATUS_NO_SYNIC = 5,         /* Hyper-V, but no synthetic interrupt controller: no VMBus possible */
-    EXIT_STATUS_NO_VMBUS = 6,         /* SynIC, but nobody serves VMBus, or no version in common */
+    EXIT_STATUS_NO_HYPERV = 4, /* no Hyper-V interface, or one this guest must refuse */
+    EXIT_STATUS_NO_SYNIC =
+        5, /* Hyper-V, but no synthetic interrupt controller: no VMBus possible */
+    EXIT_STATUS_NO_VMBUS = 6, /* SynIC, but nobody serves VMBus, or no version in common */
     EXIT_STATUS_APPLICATION = 16,
 };
 

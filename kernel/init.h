@@ -3,9 +3,10 @@
 #define KERNEL_INIT_H
 
 /*
- * How layers above the kernel are started without the kernel knowing them: each places an entry in a linker section, and
- * the kernel runs them stage by stage at IRQL_PASSIVE, interrupts on, before main(). What is linked in is started.
- * A layer that cannot start says so on the console and returns; it must leave the guest able to run without it.
+ * How layers above the kernel are started without the kernel knowing them: each places an entry in
+ * a linker section, and the kernel runs them stage by stage at IRQL_PASSIVE, interrupts on, before
+ * main(). What is linked in is started. A layer that cannot start says so on the console and
+ * returns; it must leave the guest able to run without it.
  */
 enum init_stage {
     INIT_HYPERVISOR,

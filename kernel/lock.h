@@ -8,14 +8,18 @@
 
 /*
  * A spin lock for state shared by code at PASSIVE and DISPATCH level. Holding it means being at
- * DISPATCH level, so deferred work of this processor cannot interrupt the holder. Interrupt handlers must not take
- * one: what they share is reached with atomics or with interrupts off. Never held across a callback.
+ * DISPATCH level, so deferred work of this processor cannot interrupt the holder. Interrupt
+ * handlers must not take one: what they share is reached with atomics or with interrupts off. Never
+ * held across a callback.
  */
 struct spin_lock {
     atomic_flag held;
 };
 
-#define SPIN_LOCK_INITIALISER {ATOMIC_FLAG_INIT}
+#define SPIN_LOCK_INITIALISER                                                                      \
+    {                                                                                              \
+        ATOMIC_FLAG_INIT                                                                           \
+    }
 
 void spin_lock_initialise(struct spin_lock *lock);
 

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 4096 bytes on every architecture: the hypervisor and VMBus count in this unit whatever the processor does. */
+/* 4096 bytes on every architecture: the hypervisor and VMBus count in this unit whatever the
+ * processor does. */
 #define PAGE_SIZE  4096u
 #define PAGE_SHIFT 12u
 
@@ -18,8 +19,8 @@ struct pages_statistics {
 };
 
 /*
- * Contiguous pages, aligned to the largest power of two not above `count` pages (at most 2 MiB). Contents undefined.
- * NULL if there is no such run. At or below DISPATCH.
+ * Contiguous pages, aligned to the largest power of two not above `count` pages (at most 2 MiB).
+ * Contents undefined. NULL if there is no such run. At or below DISPATCH.
  */
 void *pages_allocate(size_t count);
 
@@ -27,12 +28,14 @@ void *pages_allocate(size_t count);
 void *pages_allocate_zeroed(size_t count);
 
 /*
- * Returns pages. Any part of what pages_allocate() gave may be returned by itself, in any order. Returning a page that is
- * free already, or that the allocator never had, is a broken invariant and panics. At or below DISPATCH.
+ * Returns pages. Any part of what pages_allocate() gave may be returned by itself, in any order.
+ * Returning a page that is free already, or that the allocator never had, is a broken invariant and
+ * panics. At or below DISPATCH.
  */
 void pages_free(void *first, size_t count);
 
-/* Hands over memory that appeared while running (hot add), mapping it first. False: no room for its tables, or it overlaps what is known. */
+/* Hands over memory that appeared while running (hot add), mapping it first. False: no room for its
+ * tables, or it overlaps what is known. */
 bool pages_hot_add(uint64_t first_frame, uint64_t count);
 
 /* Whether every frame of the range belongs to the allocator and is allocated. */
@@ -40,7 +43,8 @@ bool pages_are_allocated(uint64_t first_frame, uint64_t count);
 
 void pages_statistics(struct pages_statistics *out);
 
-/* Memory is mapped one to one: an address and its guest physical address are the same number, in one named place. */
+/* Memory is mapped one to one: an address and its guest physical address are the same number, in
+ * one named place. */
 static inline uint64_t page_frame_of(const void *address)
 {
     return (uint64_t)(uintptr_t)address >> PAGE_SHIFT;

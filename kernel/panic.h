@@ -3,8 +3,9 @@
 #define KERNEL_PANIC_H
 
 /*
- * Stops the guest because one of our own invariants is broken; never because of what a host sent. Prints the message,
- * runs the panic hooks (crash registers) and leaves with EXIT_STATUS_PANIC. Any IRQL.
+ * Stops the guest because one of our own invariants is broken; never because of what a host sent.
+ * Prints the message, runs the panic hooks (crash registers) and leaves with EXIT_STATUS_PANIC. Any
+ * IRQL.
  */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -6,9 +6,10 @@
 #include <stdbool.h>
 
 /*
- * Work handed from one level to a lower one. The item is the caller's memory and must stay valid until it has run or was
- * cancelled. An item is queued at most once at a time: queueing a queued item does nothing. It may queue itself again
- * while it runs. Items of one queue run in the order they were queued, one after the other.
+ * Work handed from one level to a lower one. The item is the caller's memory and must stay valid
+ * until it has run or was cancelled. An item is queued at most once at a time: queueing a queued
+ * item does nothing. It may queue itself again while it runs. Items of one queue run in the order
+ * they were queued, one after the other.
  */
 struct work_item {
     struct work_item *next;
@@ -25,11 +26,13 @@ void deferred_work_queue(struct work_item *item);
 /* Runs the item at IRQL_PASSIVE, when main() or another passive item waits or ends. Any IRQL. */
 void passive_work_queue(struct work_item *item);
 
-/* Takes a queued item back. Returns false if it was not queued (never, already run, or running now). Any IRQL. */
+/* Takes a queued item back. Returns false if it was not queued (never, already run, or running
+ * now). Any IRQL. */
 bool deferred_work_cancel(struct work_item *item);
 bool passive_work_cancel(struct work_item *item);
 
-/* Runs passive work that is pending, until there is none. IRQL_PASSIVE. Returns whether anything ran. */
+/* Runs passive work that is pending, until there is none. IRQL_PASSIVE. Returns whether anything
+ * ran. */
 bool passive_work_run(void);
 
 #endif
