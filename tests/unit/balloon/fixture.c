@@ -13,6 +13,7 @@
 #include "kernel/log.h"
 #include "kernel/wait.h"
 #include "kernel/work.h"
+#include "test_arch.h"
 #include "tests/unit/balloon/fake_kmcl.h"
 #include "tests/unit/balloon/fake_pages.h"
 
@@ -61,7 +62,7 @@ static uint32_t host_transaction_id;
 
 int fixture_start(void **state)
 {
-    (void)state;
+    test_arch_setup(state);
     fake_kmcl_reset();
     fake_pages_reset(FIXTURE_PAGES);
     memset(&balloon, 0, sizeof(balloon));
