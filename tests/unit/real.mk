@@ -5,3 +5,6 @@ balloon_test_host := $(wildcard tests/unit/balloon/*.c)
 real_test_balloon_negotiation := $(balloon_test_host)
 real_test_balloon_pages := $(balloon_test_host)
 real_test_balloon_messages := $(balloon_test_host)
+
+# Pure parts of arch/ that need no such processor.
+real_test_hv_discovery := arch/x86_64/hypervisor_words.c
