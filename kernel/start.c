@@ -27,8 +27,8 @@ int main(void);
 
 static _Noreturn void leave_for_lack_of_memory(uint64_t usable)
 {
-    log_info("kernel", "too little memory: %llu KiB usable, %llu KiB needed", KIB(usable),
-             KIB(MEMORY_MINIMUM));
+    log_info("kernel", "too little memory: %llu KiB usable, %llu KiB needed%s", KIB(usable),
+             KIB(MEMORY_MINIMUM), usable == 0 ? " (boot handed over no memory map)" : "");
     arch_exit(EXIT_STATUS_TOO_LITTLE_MEMORY);
 }
 

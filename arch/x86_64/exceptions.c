@@ -137,8 +137,9 @@ _Noreturn void exception_report(const struct exception_frame *frame)
         print_page_fault(frame, fault_address);
     }
     print_registers(frame);
-    print_stack(frame->rsp);
-    print_callers(frame->rsp);
+    uint64_t stack = paging_stack_from(frame->rsp);
+    print_stack(stack);
+    print_callers(stack);
     if (frame->vector == EXCEPTION_DOUBLE_FAULT && paging_on_stack_guard(fault_address)) {
         panic("stack overflow at 0x%" PRIx64, frame->rip);
     }

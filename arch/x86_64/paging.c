@@ -269,6 +269,11 @@ bool paging_on_stack_guard(uint64_t address)
     return address >= (uintptr_t)boot_stack_guard && address < (uintptr_t)boot_stack_bottom;
 }
 
+uint64_t paging_stack_from(uint64_t stack_pointer)
+{
+    return paging_on_stack_guard(stack_pointer) ? (uintptr_t)boot_stack_bottom : stack_pointer;
+}
+
 bool paging_in_text(uint64_t address)
 {
     return address >= (uintptr_t)text_start && address < (uintptr_t)text_end;

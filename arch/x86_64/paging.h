@@ -15,6 +15,8 @@ bool paging_map_device(uint64_t address);
 /* Where an address lies, for the exception report. */
 bool paging_on_stack(uint64_t address, uint64_t size);
 bool paging_on_stack_guard(uint64_t address);
+/* The stack pointer, or the end of the stack if it ran past that. */
+uint64_t paging_stack_from(uint64_t stack_pointer);
 bool paging_in_text(uint64_t address);
 
 #endif

@@ -34,19 +34,17 @@
 #define CPUID_CRYSTAL            0x15u
 #define CPUID_FREQUENCY          0x16u
 
-/* The interval timer (Intel 8254): channel 2, whose output port 0x61 shows. */
+/* The interval timer (Intel 8254): channel 0 counts down by itself; its interrupt is masked. */
 #define PIT_FREQUENCY         UINT64_C(1193182)
-#define PIT_COUNT             11932u /* 10 ms */
-#define PIT_CHANNEL2          0x42u
+#define PIT_CHANNEL0          0x40u
 #define PIT_COMMAND           0x43u
-#define PIT_CHANNEL2_ONE_SHOT 0xb0u
-#define PIT_GATE_PORT         0x61u
-#define PIT_GATE              0x01u
-#define PIT_SPEAKER           0x02u
-#define PIT_OUTPUT            0x20u
-/* Choice: reads of the port, one microsecond each or more on hardware and under monitors, before
- * the timer counts as dead. */
-#define PIT_READS_MAXIMUM     1000000u
+#define PIT_CHANNEL0_ONE_SHOT 0x30u /* both bytes, mode 0 */
+#define PIT_CHANNEL0_LATCH    0x00u
+#define PIT_START             0xffffu
+#define PIT_WATCH             5966u /* ticks, 5 ms: a read takes microseconds, which is 0.1 % */
+
+/* Choice: reads of the timer, a microsecond each at the least, before it counts as dead. */
+#define PIT_READS_MAXIMUM 100000u
 
 /* Choice: how long the timer is watched against the clock, and how often the clock is read before
  * it counts as standing. */
@@ -110,26 +108,27 @@ void timer_ask_processor(void)
     }
 }
 
-/* Counts the counter's ticks while the interval timer runs down once. False: there is no such
- * timer. */
+static uint32_t read_interval_timer(void)
+{
+    port_write8(PIT_COMMAND, PIT_CHANNEL0_LATCH);
+    uint32_t low = port_read8(PIT_CHANNEL0);
+    return (uint32_t)port_read8(PIT_CHANNEL0) << 8 | low;
+}
+
+/* Counts the counter's ticks while the interval timer runs. False: there is no such timer. */
 static bool measure_counter(void)
 {
-    uint8_t gate = port_read8(PIT_GATE_PORT) & (uint8_t) ~(PIT_GATE | PIT_SPEAKER);
-
-    port_write8(PIT_GATE_PORT, gate);
-    port_write8(PIT_COMMAND, PIT_CHANNEL2_ONE_SHOT);
-    port_write8(PIT_CHANNEL2, PIT_COUNT & 0xff);
-    port_write8(PIT_CHANNEL2, PIT_COUNT >> 8);
-    if ((port_read8(PIT_GATE_PORT) & PIT_OUTPUT) != 0) {
-        return false; /* high before it ran: nothing decodes the port */
-    }
+    port_write8(PIT_COMMAND, PIT_CHANNEL0_ONE_SHOT);
+    port_write8(PIT_CHANNEL0, PIT_START & 0xff);
+    port_write8(PIT_CHANNEL0, PIT_START >> 8);
+    uint32_t first = read_interval_timer();
     uint64_t start = arch_counter();
-    port_write8(PIT_GATE_PORT, gate | PIT_GATE);
     for (uint32_t i = 0; i < PIT_READS_MAXIMUM; i++) {
-        if ((port_read8(PIT_GATE_PORT) & PIT_OUTPUT) != 0) {
-            counter_frequency = (arch_counter() - start) * PIT_FREQUENCY / PIT_COUNT;
-            port_write8(PIT_GATE_PORT, gate);
-            return counter_frequency != 0;
+        uint32_t ticks = first - read_interval_timer();
+        uint64_t passed = arch_counter() - start;
+        if (ticks >= PIT_WATCH && ticks < PIT_START) {
+            counter_frequency = passed * PIT_FREQUENCY / ticks;
+            return counter_frequency >= PLAUSIBLE_MINIMUM;
         }
     }
     return false;
