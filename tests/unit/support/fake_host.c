@@ -9,13 +9,10 @@
 
 #include "hv/synic.h"
 #include "kernel/clock.h"
-#include "kernel/cpu.h"
-#include "kernel/irql.h"
 #include "kernel/pages.h"
 #include "kernel/wait.h"
 #include "kernel/work.h"
-
-#include "arch/cpu.h"
+#include "test_arch.h"
 
 #define RELIDS        2048u
 #define QUEUE_SIZE    8192u
@@ -202,34 +199,26 @@ static void look_at_monitor_page(void)
     }
 }
 
-bool test_host_step(void)
+/* IRQL_DEVICE. */
+static void interrupt(void *context)
 {
-    bool work = state.queue_count != 0 || state.flags_any;
-
-    look_at_monitor_page();
-    if (!work) {
-        return false;
-    }
-    bool interrupts = arch_interrupts_disable();
-    enum irql previous = interrupt_enter();
-    if (state.flags_any && state.client != NULL) {
-        state.flags_any = false;
-        for (uint32_t flag = 0; flag < RELIDS; flag++) {
-            if (state.flags[flag] != 0) {
-                state.flags[flag] = 0;
-                state.client->event(state.client->context, flag);
-            }
+    (void)context;
+    for (uint32_t flag = 0; state.flags_any && flag < RELIDS; flag++) {
+        if (state.flags[flag] != 0 && state.client != NULL) {
+            state.client->event(state.client->context, flag);
         }
+        state.flags[flag] = 0;
     }
     state.flags_any = false;
     if (state.queue_count != 0) {
         deferred_work_queue(&state.delivery);
     }
-    if (interrupt_leave(previous)) {
-        interrupt_run_deferred(previous);
-    }
-    arch_interrupts_restore(interrupts);
-    return true;
+}
+
+bool test_host_step(void)
+{
+    look_at_monitor_page();
+    return (state.queue_count != 0 || state.flags_any) && test_interrupt(interrupt, NULL);
 }
 
 void host_run(void)

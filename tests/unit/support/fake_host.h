@@ -8,9 +8,9 @@
  * holds the other ends of their rings. Memory is one to one: it reaches the guest's pages by their
  * frame numbers.
  *
- * It acts when the guest posts, and delivers messages and events in test_host_step(), which the
- * guest's waits call: one message a step, in order. Everything it does can be changed by `host`, or
- * taken over by a hook.
+ * It acts when the guest posts, and delivers messages and events in test_host_step() (test_arch.h),
+ * which the guest's waits call: one message a step, in order. Everything it does can be changed by
+ * `host`, or taken over by a hook.
  */
 
 #include <stdbool.h>
@@ -158,9 +158,6 @@ void host_send_offer(const struct host_offer *offer);
 
 /* An event flag. */
 void host_event(uint32_t flag);
-
-/* One step; false when there is nothing to deliver and nothing on its way. */
-bool test_host_step(void);
 
 /* Steps until there is nothing left, and runs the guest's passive work. IRQL_PASSIVE. */
 void host_run(void);
