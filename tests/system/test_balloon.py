@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Memory moves between guest and host, as QMP asks for it; both keep the same books."""
+import random
+import time
+
+import run
+from figures import MIB, PAGE, expect, image, lines_with, wait_for_figures
+
+DEVICES = ("vmbus-bridge", "hv-balloon,id=balloon,status-report=on")
+# QEMU's hv-balloon sends its first request 50 s after the negotiation.
+FIRST_REQUEST_LIMIT = 90
+STEP_LIMIT = 30
+
+
+def actual_pages(guest):
+    return guest.qmp("query-balloon")["actual"] // PAGE
+
+
+def wait_for_actual(guest, pages, timeout, what):
+    """Asks the host until it counts so many pages as the guest's."""
+    limit = time.monotonic() + timeout
+    while True:
+        actual = actual_pages(guest)
+        if actual == pages:
+            return
+        expect(time.monotonic() < limit, f"{what}: the host counts {actual} pages after {timeout} s instead of {pages}", guest)
+        time.sleep(0.02)
+
+
+def set_target(guest, pages, timeout=STEP_LIMIT):
+    guest.qmp("balloon", value=pages * PAGE)
+    wait_for_actual(guest, pages, timeout, f"balloon to {pages} pages")
+
+
+def compare_books(guest, total):
+    """What the host counts and was told, against the guest's counters, at rest."""
+    while guest.console._next < len(guest.console.lines):  # only what is said from now on
+        guest.console._next = len(guest.console.lines)
+    wait_for_figures(guest, "now")
+    figures = wait_for_figures(guest, "now")
+    status = guest.qmp("query-hv-balloon-status-report")
+    expect(figures["held"] == total - actual_pages(guest),
+           f"the guest says the host holds {figures['held']} pages, the host counts {total - actual_pages(guest)}", guest)
+    expect((status["available"], status["committed"]) == (figures["available"] * PAGE, figures["committed"] * PAGE),
+           f"the host was told {status}, the guest says {figures}", guest)
+    expect(figures["available"] == figures["free"], "the guest reports other pages as available than its allocator has", guest)
+    return figures
+
+
+def uneven(total, low, high, rng):
+    """Targets from total down to low and back, none even: one or two stops on each way."""
+    down = sorted({rng.randrange(low + 1, high) for _ in range(rng.randrange(2))}, reverse=True)
+    up = sorted({rng.randrange(low + 1, high) for _ in range(rng.randrange(2))})
+    return [*down, low, *up, total]
+
+
+@run.limit(420)
+def test_256_mib_to_128_and_back_100_times(host):
+    total, low = 256 * MIB // PAGE, 128 * MIB // PAGE
+    rng = random.Random(100)
+    began = time.monotonic()
+    with host.start(image(host), append="run=400 idle=8 report=1", memory_mib=256, devices=DEVICES) as guest:
+        start = wait_for_figures(guest, "start")
+        expect(actual_pages(guest) == total, "the host does not count all pages at first", guest)
+        set_target(guest, low + 12345, FIRST_REQUEST_LIMIT)
+        print(f"the first request was met after {time.monotonic() - began:.1f} s")
+        set_target(guest, total)
+
+        began = time.monotonic()
+        steps = 0
+        for trip in range(1, 101):
+            for target in uneven(total, low, total, rng):
+                set_target(guest, target)
+                steps += 1
+                if trip % 25 == 0 and target in (low, total):
+                    compare_books(guest, total)
+        took = time.monotonic() - began
+        print(f"100 trips in {steps} steps took {took:.1f} s")
+
+        end = wait_for_figures(guest, "end", 60)
+        status = guest.wait(30)
+    expect(status == 0, f"the guest left with status {status}", guest)
+    expect(end["held"] == 0 and end["taken"] == end["returned"], "pages stayed with the host", guest)
+    expect(end["taken"] >= 100 * (total - low), f"only {end['taken']} pages were moved", guest)
+    expect(end["refused"] == 0, "the host returned pages it did not hold", guest)
+    for name in ("total", "free", "tables"):
+        expect(start[name] == end[name], f"{name}: {start[name]} pages at first, {end[name]} at the end", guest)
+    expect(not lines_with(guest, "warning:|panic:"), "the guest warned of something", guest)
+    expect("warn" not in guest.errors and "error" not in guest.errors, "QEMU complained", guest)
+
+
+@run.limit(240)
+def test_more_than_the_guest_can_give_is_met_in_part(host):
+    total = 128 * MIB // PAGE
+    with host.start(image(host), append="run=200 idle=8 report=1", memory_mib=128, devices=DEVICES) as guest:
+        start = wait_for_figures(guest, "start")
+        guest.qmp("balloon", value=1 * MIB)
+        guest.console.wait_for(r"balloon: ballooned \d+ pages of \d+ asked", FIRST_REQUEST_LIMIT)
+        figures = compare_books(guest, total)
+        expect(figures["held"] > 0 and figures["free"] > 0, "there is no reserve left, or nothing was given", guest)
+        set_target(guest, total)
+        end = wait_for_figures(guest, "end", 60)
+        status = guest.wait(30)
+    expect(status == 0, f"the guest left with status {status}", guest)
+    expect(start["free"] == end["free"] and end["held"] == 0, "pages were lost", guest)
+
+
+@run.limit(240)
+def test_hot_added_memory_is_used_and_ballooned(host):
+    """QEMU places added memory at a multiple of 32 GiB, so the address space has to reach there."""
+    total, added = 256 * MIB // PAGE, 256 * MIB // PAGE
+    devices = ("vmbus-bridge", "hv-balloon,id=balloon,status-report=on,memdev=more")
+    arguments = ("-m", "size=256M,slots=2,maxmem=64G", "-object", "memory-backend-ram,id=more,size=256M")
+    with host.start(image(host), append="run=200 idle=8 report=1", memory_mib=256, devices=devices,
+                    extra_args=arguments) as guest:
+        start = wait_for_figures(guest, "start")
+        guest.qmp("balloon", value=(total + added) * PAGE)
+        guest.console.wait_for(rf"balloon: hot added {added} pages at frame", FIRST_REQUEST_LIMIT)
+        wait_for_actual(guest, total + added, STEP_LIMIT, "hot add")
+        # More than half of all memory, so that added pages are among those given.
+        set_target(guest, total // 2)
+        figures = compare_books(guest, total + added)
+        expect(figures["held"] == total // 2 + added, f"the host holds {figures['held']} pages", guest)
+        set_target(guest, total + added)
+        end = wait_for_figures(guest, "end", 60)
+        status = guest.wait(30)
+    expect(status == 0, f"the guest left with status {status}", guest)
+    expect(end["added"] == added and end["held"] == 0 and end["refused"] == 0, "the books are wrong at the end", guest)
+    expect(end["total"] > start["total"] and end["free"] > start["free"] + added * 9 // 10, "added memory is not in use", guest)
+    expect("error" not in guest.errors, "QEMU complained", guest)
