@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 
-from guest import HostError
+from guest import QMP_FILE, HostError
 from processes import die_with_parent
 
 # <linux/kvm.h>
@@ -39,7 +39,6 @@ def kvm_has_hyperv():
 class DirectHost:
     kind = "direct"
     restarts = 0
-    qmp_file = 3
 
     def __init__(self, say):
         self._say = say
@@ -63,15 +62,11 @@ class DirectHost:
 
     def launch(self, guest, command):
         ours, theirs = socket.socketpair()
-
-        def prepare():
-            die_with_parent()
-            os.dup2(theirs.fileno(), self.qmp_file)
-
         with theirs:
+            command = [word.replace(QMP_FILE, str(theirs.fileno())) for word in command]
             try:
                 process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                           bufsize=0, pass_fds=[self.qmp_file], preexec_fn=prepare)
+                                           bufsize=0, pass_fds=[theirs.fileno()], preexec_fn=die_with_parent)
             except OSError as error:
                 raise HostError(f"{command[0]}: {error.strerror}") from error
         self._processes[guest] = (process, ours)
@@ -84,7 +79,10 @@ class DirectHost:
             selector.register(qmp, selectors.EVENT_READ, guest.feed_qmp)
             while selector.get_map():
                 for key, _ in selector.select():
-                    data = os.read(key.fd, 1 << 16)
+                    try:
+                        data = os.read(key.fd, 1 << 16)
+                    except OSError:  # QEMU went while something was on its way to it
+                        data = b""
                     if data:
                         key.data(data)
                     else:

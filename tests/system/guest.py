@@ -28,6 +28,8 @@ class QmpError(Exception):
         self.kind = error.get("class")
 
 
+# Stands in QEMU's command line for the number of the open file that QMP is spoken on; the host puts it in.
+QMP_FILE = "@QMP@"
 # The guest ended without a status: powered off, reset, or told to quit.
 NO_STATUS = -1
 
@@ -48,6 +50,9 @@ class Console:
         for line in complete:
             self.lines.append(line)
             self.times.append(time.monotonic() - self._guest.started)
+
+    def last_line(self):
+        return self._partial or (self.lines[-1] if self.lines else "")
 
     def text(self):
         """All of it so far."""
@@ -222,6 +227,8 @@ class Guest:
             self._runs = True
             self.started = time.monotonic()
             self._host.send_qmp(self, b'{"execute": "cont", "id": 0}\n')
+        except GuestTimeout as late:
+            raise HostError(f"QEMU did not start the guest: {late}") from late
         except GuestEnded as end:
             raise HostError(f"QEMU did not start the guest: {self.errors.strip() or end}") from end
 

@@ -19,7 +19,7 @@ import sys
 import time
 
 from direct import DirectHost, kvm_has_hyperv
-from guest import NO_STATUS, Guest, GuestEnded, GuestTimeout, HostError, QmpError
+from guest import NO_STATUS, QMP_FILE, Guest, GuestEnded, GuestTimeout, HostError, QmpError
 from nested import NestedHost
 
 __all__ = ["Host", "Guest", "HostError", "GuestEnded", "GuestTimeout", "QmpError", "NO_STATUS", "HYPERV_FLAGS", "VMBUS_DEVICES"]
@@ -59,7 +59,7 @@ class Host:
         return self._host.restarts
 
     def usable(self):
-        """False: the host died or hangs; close it and make another."""
+        """False: the host died or does not answer; close it and make another."""
         return self._host.usable()
 
     def __enter__(self):
@@ -88,12 +88,14 @@ class Host:
         on_console(bytes) is called with what the guest writes, as it comes.
         """
         self.stop_guest()
+        if not os.path.isfile(elf):
+            raise HostError(f"{elf} is not there")
         kernel = self._host.keep_file(elf)
         command = [
             QEMU, "-S", "-accel", "kvm", "-machine", machine, "-m", str(memory_mib), "-smp", str(processors),
             "-cpu", ",".join(("host", "kvm=off", *cpu_flags)), "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-bios", firmware, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
-            "-chardev", f"socket,id=qmp,fd={self._host.qmp_file}", "-mon", "chardev=qmp,mode=control",
+            "-chardev", f"socket,id=qmp,fd={QMP_FILE}", "-mon", "chardev=qmp,mode=control",
             "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=0x4",
         ]
         for device in devices:

@@ -12,11 +12,12 @@ import threading
 import time
 
 import nested_image
-from guest import HostError
+from guest import QMP_FILE, HostError
 from processes import die_with_parent
 
 START_LIMIT = 60    # seconds from L0's start to L1's agent; 3 to 4 are usual on an idle machine of two processors
 START_ATTEMPTS = 2  # a nested host may hang while it comes up; that says nothing about a guest
+ANSWER_LIMIT = 10   # seconds; the agent answers in milliseconds
 MEMORY_MIB = 2048   # L1's; what it does not touch costs nothing
 
 
@@ -97,8 +98,16 @@ class NestedHost:
             self._socket.close()
             self._process = None
 
+    def _is_up(self):
+        return self._process is not None and self._over is None and self._ready.is_set()
+
     def usable(self):
-        return self._process is not None and self._over is None
+        """Whether the agent answers."""
+        if not self._is_up():
+            return False
+        self._answered.clear()
+        self._send("P", b"")
+        return self._answered.wait(ANSWER_LIMIT)
 
     # -- what comes from inside -----------------------------------------------------------------------------------------
 
@@ -167,8 +176,8 @@ class NestedHost:
         elif guest is None:
             return
         elif kind == "C":
-            self._hear("L2, the guest", payload.decode(errors="replace").strip())
             guest.feed_console(payload)
+            self._hear("L2, the guest", guest.console.last_line())
         elif kind == "Q":
             guest.feed_qmp(payload)
         elif kind == "E":
@@ -182,16 +191,11 @@ class NestedHost:
         """Which level said what last, and whether L1 still answers."""
         now = time.monotonic()
         lines = [f"  {level}, {now - when:.1f} s ago: {line!r}" for level, (when, line) in sorted(self._heard.items())]
-        if ask and self.usable() and self._ready.is_set():
-            self._answered.clear()
-            self._send("P", b"")
-            lines.append("  L1's agent answers" if self._answered.wait(10) else "  L1's agent does not answer within 10 s: L1 hangs")
+        if ask and self._is_up():
+            lines.append("  L1's agent answers" if self.usable() else f"  L1's agent does not answer within {ANSWER_LIMIT} s: L1 hangs")
         return "last heard (L0: emulating QEMU, L1: nested host, L2: guest):\n" + ("\n".join(lines) or "  nothing at all")
 
     # -- guests ---------------------------------------------------------------------------------------------------------
-
-    qmp_file = 3
-    firmware_folder = None
 
     def _send(self, kind, payload):
         try:
@@ -211,10 +215,10 @@ class NestedHost:
         return name
 
     def launch(self, guest, command):
-        if not self.usable():
+        if not self._is_up():
             raise HostError(f"the nested host is gone: {self._over}")
         self._guest = guest
-        self._send("S", b"".join(word.encode() + b"\0" for word in command))
+        self._send("S", b"".join(word.replace(QMP_FILE, "3").encode() + b"\0" for word in command))
 
     def send_qmp(self, _guest, data):
         self._send("Q", data)

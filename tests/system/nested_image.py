@@ -101,6 +101,7 @@ def key_of(inputs):
 
 def build(deps):
     """Returns the paths of (kernel, initial file system, agent); builds them if something they consist of has changed."""
+    deps = os.path.realpath(deps)  # part of the key below
     kernel = os.path.join(deps, "kernel", "vmlinuz")
     modules = [os.path.join(deps, "kernel", "modules", name) for name in MODULES]
     for path in (kernel, *modules, QEMU, *FIRMWARE):

@@ -48,9 +48,6 @@ class Runner:
 
     def _host(self):
         from host import Host
-        if self.host and not self.host.usable():
-            print("host: it broke, starting another", flush=True)
-            self.close()
         if not self.host:
             host = Host(deps=self.options.deps, build=self.options.build, say=lambda text: print(f"host: {text}", flush=True))
             host.__enter__()
@@ -84,6 +81,9 @@ class Runner:
         except (Exception, OutOfTime):  # pylint: disable=broad-except
             print(traceback.format_exc(), end="", flush=True)
             passed = False
+            if self.host and not self.host.usable():
+                print("host: it broke, the next test gets another", flush=True)
+                self.close()
         print(f"[ {'    OK' if passed else 'FAILED'} ] {name} ({time.monotonic() - began:.1f} s)", flush=True)
         return passed
 
