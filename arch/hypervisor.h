@@ -6,31 +6,35 @@
 #include <stdint.h>
 
 /*
- * The part of the hypervisor interface that differs by architecture: where the discovery words are, how a register is
- * read, how a hypercall is entered, which interrupt a SINT raises. The rules of their use are in hv/.
+ * The part of the hypervisor interface that differs by architecture: where the discovery words are,
+ * how a register is read, how a hypercall is entered, which interrupt a SINT raises. The rules of
+ * their use are in hv/.
  */
 
 /*
- * Discovery words (TLFS, Feature and Interface Discovery), zero where the hypervisor reports none. Privileges and features are in the
- * numbering of the 128-bit PrivilegesAndFeatures register, whatever the architecture: bit n of `privileges` is bit n there, bit n of
- * `features` is bit 64 + n. The hypercall and VP-index privileges are set where the architecture needs no such register.
+ * Discovery words (TLFS, Feature and Interface Discovery), zero where the hypervisor reports none.
+ * Privileges and features are in the numbering of the 128-bit PrivilegesAndFeatures register,
+ * whatever the architecture: bit n of `privileges` is bit n there, bit n of `features` is bit 64 +
+ * n. The hypercall and VP-index privileges are set where the architecture needs no such register.
  */
 struct arch_hypervisor {
-    bool present;         /* some hypervisor */
-    bool is_hyperv;       /* it says it has this interface */
-    char vendor[13];      /* terminated, for display only */
-    uint32_t version[4];  /* EAX..EDX of the version leaf */
+    bool present;        /* some hypervisor */
+    bool is_hyperv;      /* it says it has this interface */
+    char vendor[13];     /* terminated, for display only */
+    uint32_t version[4]; /* EAX..EDX of the version leaf */
     uint64_t privileges;
     uint64_t features;
     uint32_t recommendations;
     uint32_t spin_count;
-    uint32_t limits[3];   /* virtual processors, logical processors, interrupt vectors for remapping */
+    uint32_t limits[3]; /* virtual processors, logical processors, interrupt vectors for remapping;
+                           0: not told, all ones: none */
     uint32_t hardware;
     uint32_t isolation[2];
 };
 void arch_hypervisor_read(struct arch_hypervisor *out);
 
-/* Names shared by the architectures. SINTn is HV_REGISTER_SINT0 + n; STIMERn CONFIG/COUNT are HV_REGISTER_STIMER0_CONFIG + 2n / + 2n + 1. */
+/* Names shared by the architectures. SINTn is HV_REGISTER_SINT0 + n; STIMERn CONFIG/COUNT are
+ * HV_REGISTER_STIMER0_CONFIG + 2n / + 2n + 1. */
 enum hv_register {
     HV_REGISTER_GUEST_OS_ID,
     HV_REGISTER_VP_INDEX,
@@ -58,23 +62,27 @@ uint64_t arch_hv_register_read(enum hv_register name);
 void arch_hv_register_write(enum hv_register name, uint64_t value);
 
 /*
- * Makes hypercalls possible (x86-64: the hypercall page; ARM64: nothing to do) once the guest OS ID is set, and undoes it. False: the hypervisor did not take it;
- * `why` then points to a constant text.
+ * Makes hypercalls possible (x86-64: the hypercall page; ARM64: nothing to do) once the guest OS ID
+ * is set, and undoes it. False: the hypervisor did not take it; `why` then points to a constant
+ * text.
  */
 bool arch_hypercall_enable(const char **why);
 void arch_hypercall_disable(void);
 
-/* Enters the hypervisor; control word, then input and output as the control word says (addresses, or fast parameters). */
+/* Enters the hypervisor; control word, then input and output as the control word says (addresses,
+ * or fast parameters). */
 uint64_t arch_hypercall(uint64_t control, uint64_t input, uint64_t output);
 
 /*
- * The interrupt of a SINT: attaches the handler (IRQL_DEVICE, end of interrupt is done by the architecture) and returns
- * the number to write into the SINT or the timer's direct-mode field; 0 if there is none left.
+ * The interrupt of a SINT: attaches the handler (IRQL_DEVICE, end of interrupt is done by the
+ * architecture) and returns the number to write into the SINT or the timer's direct-mode field; 0
+ * if there is none left.
  */
 uint32_t arch_synic_interrupt_attach(void (*handler)(void *context), void *context);
 void arch_synic_interrupt_detach(uint32_t number);
 
-/* The counter that the reference TSC page scales (TSC, or the virtual counter), read in program order. */
+/* The counter that the reference TSC page scales (TSC, or the virtual counter), read in program
+ * order. */
 uint64_t arch_reference_counter(void);
 
 #endif

@@ -56,8 +56,11 @@ static void report_identity(const struct arch_hypervisor *words)
     log_info("hv", "\"%s\", version %u.%u build %u, VP index %u", words->vendor,
              (unsigned)(words->version[1] >> 16), (unsigned)(words->version[1] & 0xFFFF),
              (unsigned)words->version[0], (unsigned)hv_vp_index());
-    log_info("hv", "limits: %u virtual processors, %u logical processors, %u interrupt vectors",
-             (unsigned)words->limits[0], (unsigned)words->limits[1], (unsigned)words->limits[2]);
+    /* Zero where the hypervisor does not tell, all ones where there is no limit. */
+    if (words->limits[0] != 0 && words->limits[0] != UINT32_MAX) {
+        log_info("hv", "limits: %u virtual processors, %u logical processors",
+                 (unsigned)words->limits[0], (unsigned)words->limits[1]);
+    }
 }
 
 static void report_features(const struct arch_hypervisor *words)
@@ -74,13 +77,10 @@ static void report_features(const struct arch_hypervisor *words)
 
 void hv_report(void)
 {
-    const struct arch_hypervisor *words = hv_words();
-    if (!words->present || !words->is_hyperv) {
-        log_info("hv", "%s", hv_presence_reason());
-        return;
+    if (hv_presence() != HV_ABSENT) {
+        report_identity(hv_words());
+        report_features(hv_words());
     }
-    report_identity(words);
-    report_features(words);
     if (hv_presence() != HV_PRESENT) {
         log_info("hv", "%s", hv_presence_reason());
     }

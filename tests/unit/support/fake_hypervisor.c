@@ -119,6 +119,10 @@ void arch_hv_register_write(enum hv_register name, uint64_t value)
         deliver_messages();
     } else if (name >= HV_REGISTER_STIMER0_CONFIG) {
         stimer_written(name, old);
+    } else if (name == HV_REGISTER_SIMP || name == HV_REGISTER_SIEFP) {
+        if (fake.on_page_enabled != NULL && fake_slot(0) != NULL && fake_flags(0) != NULL) {
+            fake.on_page_enabled();
+        }
     } else if (name == HV_REGISTER_GUEST_OS_ID && value == 0) {
         fake.hypercalls_enabled = false;
     }

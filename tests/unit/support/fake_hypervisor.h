@@ -30,6 +30,7 @@ struct fake_hypervisor {
 
     uint64_t registers[HV_REGISTER_COUNT];
     bool refuses[HV_REGISTER_COUNT]; /* writes do nothing */
+    void (*on_page_enabled)(void);   /* both pages of the SynIC are on since this write */
     /* Registers that discovery did not announce: an access is a fault in the guest. */
     bool strict;
     struct fake_register_write
