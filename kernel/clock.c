@@ -41,7 +41,9 @@ uint64_t clock_now(void)
         return seen;
     }
     uint64_t now = base->source->read() + base->offset;
-    while (now > seen) {
+    /* The difference counts: a source that falls back behind its own start would look far ahead
+     * otherwise. */
+    while ((int64_t)(now - seen) > 0) {
         if (atomic_compare_exchange_weak_explicit(&latest, &seen, now, memory_order_relaxed,
                                                   memory_order_relaxed)) {
             return now;

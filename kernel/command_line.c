@@ -89,14 +89,14 @@ static bool parse_number(const char *digits, uint64_t *out)
 
 uint64_t command_line_number(const char *key, uint64_t fallback)
 {
-    /* The longest number is 20 digits; what does not fit is no number either. */
+    /* The longest number has 20 digits; what fills this is no number either, and may be cut. */
     char value[32];
     uint64_t number;
 
     if (!command_line_value(key, value, sizeof(value))) {
         return fallback;
     }
-    if (!parse_number(value, &number)) {
+    if (strlen(value) == sizeof(value) - 1 || !parse_number(value, &number)) {
         log_warning("kernel", "command line: '%s=%s' is no number, using %llu", key, value,
                     (unsigned long long)fallback);
         return fallback;

@@ -23,6 +23,7 @@ static uint64_t timer_at = NOT_ARMED;
 static char console[CONSOLE_SIZE];
 static size_t console_used;
 
+uint64_t test_timer_arm_time;
 bool test_map_memory_works;
 unsigned test_map_memory_calls;
 
@@ -37,6 +38,7 @@ static void arm_timer(uint64_t delay)
 {
     assert_false(interrupts_on);
     timer_at = delay > NOT_ARMED - 1 - now ? NOT_ARMED - 1 : now + delay;
+    now += test_timer_arm_time;
 }
 
 static void disarm_timer(void)
@@ -103,15 +105,19 @@ bool arch_interrupts_disable(void)
     return were_on;
 }
 
+/* What became due while interrupts were off comes now, like in a real processor. */
 void arch_interrupts_enable(void)
 {
     interrupts_on = true;
+    while (timer_at <= now) {
+        timer_fires();
+    }
 }
 
 void arch_interrupts_restore(bool were_enabled)
 {
     if (were_enabled) {
-        interrupts_on = true;
+        arch_interrupts_enable();
     }
 }
 
@@ -126,6 +132,7 @@ bool test_interrupt(void (*handler)(void *context), void *context)
     if (interrupt_leave(previous)) {
         interrupt_run_deferred(previous);
     }
+    assert_false(interrupts_on);
     interrupts_on = true;
     return true;
 }
@@ -225,6 +232,7 @@ int test_arch_setup(void **state)
     cpu_initialise(&cpu);
     interrupts_on = true;
     halts = 0;
+    test_timer_arm_time = 0;
     test_map_memory_works = true;
     test_map_memory_calls = 0;
     test_console_clear();
@@ -232,6 +240,10 @@ int test_arch_setup(void **state)
         clock_registered = true;
         clock_source_register(&virtual_source);
         clock_event_register(&virtual_event);
+    }
+    /* An interrupt that a wait of the last test did not need. */
+    if (timer_at != NOT_ARMED) {
+        timer_fires();
     }
     return 0;
 }

@@ -44,6 +44,9 @@ void test_time_pass(uint64_t delay);
  * test_arch_setup(). */
 void test_clock_remove(void);
 
+/* How long it takes to program the virtual timer; 0 after the setup. */
+extern uint64_t test_timer_arm_time;
+
 /* How often the processor halted since the setup. */
 unsigned test_halts(void);
 
