@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KMCL_KMCL_H
+#define KMCL_KMCL_H
+
+/*
+ * The inside of KMCL, for the files of this folder alone.
+ *
+ *   kmcl_channel.c      channels as drivers configure them
+ *   kmcl_state.c        the state machine: runs as passive work, one run at a time for a channel
+ *   kmcl_client.c       what is the client's alone: finding an offer, opening, closing
+ *   kmcl_packet.c       packet objects and the calls that send them
+ *   kmcl_queue.c        the outgoing ring and the queue before it
+ *   kmcl_transaction.c  ids of packets whose completion is awaited
+ *   kmcl_incoming.c     the drain of the incoming ring
+ *   kmcl_delivery.c     what a driver does with a packet that was delivered to it
+ *   kmcl_synchronous.c  requests that are waited for
+ *   kmcl_external.c     MDLs and page lists as ranges; kmcl_gpadl.c shares them for longer
+ *
+ * One lock a channel guards everything that is marked [lock]; it is never held across a callback,
+ * nor across a signal to the host. What is marked [drain] belongs to whoever made `intake`
+ * INTAKE_RUNNING; [worker] to the state worker; [setup] changes only while the channel is Disabled.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "VmbusKernelModeClientLibApi.h"
+#include "kernel/lock.h"
+#include "kernel/wait.h"
+#include "kernel/work.h"
+#include "kmcl_extensions.h"
+#include "vmbus/kmcl/kmcl_external.h"
+#include "vmbus/kmcl/kmcl_transaction.h"
+#include "vmbus/ring.h"
+#include "vmbus/vmbus.h"
+
+/* ---- choices of ours; no public source gives these ---- */
+
+#define KMCL_DEFAULT_PACKET_SIZE 4096u
+#define KMCL_DEFAULT_RING_PAGES  4u
+/* Bounds the memory that a driver can make an incoming flood cost by not completing packets. */
+#define KMCL_DEFAULT_QUOTA       4096u
+/* A GPADL of one range holds 8190 pages; two rings with a control page each. */
+#define KMCL_RING_PAGES_LIMIT    4094u
+/* Smallest private copy kept for incoming packets: most protocols' messages fit, whatever their
+ * driver sends. */
+#define KMCL_INCOMING_SIZE_FLOOR 512u
+/* Packets a drain takes before it lets others run. */
+#define KMCL_DRAIN_BUDGET        64u
+/* Payload of one packet on a pipe, bytes. No choice: OpenVMM vmbus_async takes no more. */
+#define KMCL_PIPE_PAYLOAD_LIMIT  16384u
+#define KMCL_PIPE_HEADER_SIZE    8u
+#define KMCL_PIPE_DATA           1u
+#define KMCL_CONTEXT_SIZE_LIMIT  65536u
+#define KMCL_NAME_SIZE           32u
+/* After this long in a wait that only a driver can end, one warning says so. 100 ns units. */
+#define KMCL_PATIENCE            UINT64_C(100000000)
+
+/* ---- states ---- */
+
+enum kmcl_state {
+    KMCL_DISABLED,   /* configured here; nothing of it is known outside */
+    KMCL_SEARCHING,  /* enabled; no offer is claimed */
+    KMCL_OPENING,    /* an offer is claimed; the host opens it, then EvtChannelOpened */
+    KMCL_PAUSED,     /* open; nothing flows, nothing delivered is owed */
+    KMCL_STARTING,   /* EvtChannelStarted */
+    KMCL_ACTIVE,     /* packets flow; EvtChannelPostStarted at its beginning */
+    KMCL_STOPPING,   /* sends are queued again; a running drain leaves */
+    KMCL_SUSPENDING, /* EvtChannelSuspend; then the driver completes what it was given */
+    KMCL_CLOSING,    /* the host closes; EvtChannelClosed */
+    KMCL_STATE_COUNT,
+};
+
+/* The incoming side. */
+enum kmcl_intake {
+    INTAKE_OFF,       /* from the suspension to the next start */
+    INTAKE_IDLE,      /* an event starts a drain */
+    INTAKE_SCHEDULED, /* a drain at PASSIVE is queued */
+    INTAKE_RUNNING,   /* a drain is at work, or below us on the stack in a callback that waits */
+    INTAKE_BLOCKED,   /* quota: a completion lets it go on */
+    INTAKE_FAILED,    /* until the channel is opened anew */
+};
+
+/* ---- packets ---- */
+
+/* What goes into the outgoing ring, and may have to wait for it. First member of both kinds of
+ * objects that do. */
+struct kmcl_send {
+    struct kmcl_send *next;      /* of the queue [lock] */
+    struct ring_packet_out wire; /* its pieces lie in the object itself as soon as it is queued */
+    bool is_reply;               /* a kmcl_incoming; else a kmcl_packet */
+};
+
+enum kmcl_packet_state {
+    PACKET_IDLE,   /* the driver's */
+    PACKET_QUEUED, /* before the ring, or out of it without a completion to wait for and its routine
+                      not yet called */
+    PACKET_PENDING, /* in the ring, its id in the table */
+};
+
+/* Behind VMBPACKET. Header of the external data, pipe header and payload follow. */
+struct kmcl_packet {
+    struct kmcl_send send;
+    struct kmcl_channel *channel;
+    PFN_VMB_PACKET_COMPLETION_ROUTINE routine;
+    void *pointer;
+    enum kmcl_packet_state state;  /* [lock] */
+    NTSTATUS status;               /* for the routine */
+    struct kmcl_packet *next_done; /* of those whose routine is to run */
+    bool from_heap;                /* of VmbPacketAllocate() */
+    uint32_t header_capacity;      /* without the pipe header */
+    uint32_t payload_capacity;
+    _Alignas(8) unsigned char storage[];
+};
+
+enum kmcl_incoming_state {
+    INCOMING_FREE,
+    INCOMING_DELIVERING, /* in EvtVmbChannelProcessPacket */
+    INCOMING_DEFERRED,   /* the same, and it will be delivered again */
+    INCOMING_RELEASED,   /* the same, and the driver is done with it */
+    INCOMING_OWNED,      /* the driver owes its completion */
+    INCOMING_REPLYING,   /* its completion waits for the ring */
+};
+
+/* Behind VMBPACKETCOMPLETION. The private copy of the payload follows, and the driver's context. */
+struct kmcl_incoming {
+    struct kmcl_send reply; /* the completion, once it has one; `next` also links free ones */
+    struct kmcl_channel *channel;
+    _Atomic uint32_t state; /* enum kmcl_incoming_state [lock]; the drain looks without */
+    uint32_t capacity;      /* of the copy */
+    uint32_t length;        /* of the payload as delivered */
+    uint32_t offset;        /* of it in the copy: behind a pipe header */
+    uint32_t context_size;
+    bool reply_wanted;
+    bool in_callback; /* [lock] the drain will look at it again, so it must not go */
+    _Alignas(8) unsigned char copy[];
+};
+
+/* A synchronous request being waited for; lies on the waiter's stack. */
+struct kmcl_waiter {
+    struct kmcl_waiter *next; /* [lock] */
+    struct kmcl_packet *packet;
+    struct event done;
+    NTSTATUS status;
+    bool has_external_data;
+    void *buffer;
+    uint32_t capacity;
+    uint32_t length;
+};
+
+struct kmcl_gpadl {
+    struct kmcl_gpadl *next;
+    uint32_t id;
+};
+
+/* ---- channels ---- */
+
+#define KMCL_CHANNEL_MAGIC 0x4b4d434cu
+
+/* Behind VMBCHANNEL. */
+struct kmcl_channel {
+    uint32_t magic;
+    enum kmcl_state state; /* [lock]; changed by kmcl_state_set() alone */
+
+    /* The outgoing side. */
+    struct spin_lock lock;
+    struct ring_writer *writer; /* [lock] NULL: the host has no ring of ours */
+    bool flowing;           /* [lock] packets may go out; replies may whenever there is a writer */
+    bool is_pipe;           /* [lock] */
+    uint32_t staged;        /* [lock] bytes in the ring that the host was not told of */
+    uint32_t staging_limit; /* [lock] up to here it need not be told at once: 0 outside of a drain
+                               at DISPATCH */
+    struct kmcl_send *queue_first;
+    struct kmcl_send *queue_last;               /* [lock] FIFO */
+    struct kmcl_transaction_table transactions; /* [lock] */
+    uint32_t slots_wanted;                      /* [lock] packet objects that count on a slot */
+    struct kmcl_packet *packets_free;           /* [lock] */
+    uint32_t packets_live;                      /* [lock] of VmbPacketAllocate(), not yet freed */
+    struct kmcl_waiter *waiters;                /* [lock] */
+
+    /* The incoming side. */
+    struct ring_reader *reader; /* [drain] */
+    enum kmcl_intake intake;    /* [lock] */
+    bool intake_stop;           /* [lock] the state machine wants INTAKE_OFF */
+    bool intake_failed;         /* [lock] VmbChannelPacketFail(), or the ring is broken */
+    atomic_bool at_passive;
+    _Atomic uint32_t quota;
+    uint32_t outstanding;                /* [lock] INCOMING_OWNED */
+    struct kmcl_incoming *spare;         /* [drain] */
+    struct kmcl_incoming *held;          /* [drain] deferred: to be delivered first of all */
+    struct kmcl_incoming *incoming_free; /* [lock] */
+    struct work_item drain_work;
+
+    /* Life. */
+    bool enabled;        /* [lock] VmbChannelEnable() without VmbChannelDisable() */
+    bool paused;         /* [lock] what VmbChannelPause() and VmbChannelStart() want */
+    bool rescinded;      /* [lock] */
+    bool broken;         /* [lock] the host broke a rule: close */
+    bool is_open;        /* [worker] the host has it open, or had until EvtChannelClosed returned */
+    bool worker_running; /* [worker] */
+    bool worker_again;   /* [worker] */
+    struct work_item state_work;
+    struct work_item close_work;
+    struct vmbus_channel *bus; /* [lock] the claimed offer */
+    struct vmbus_channel_owner owner;
+    struct vmbus_offer_listener listener;
+    struct kmcl_gpadl *gpadls; /* PASSIVE only */
+    GUID instance;             /* of the offer claimed last */
+
+    /* Configuration [setup]. */
+    uint32_t packet_size;
+    struct kmcl_external_limits external;
+    uint32_t header_capacity; /* follows from these two */
+    uint32_t context_size;
+    uint32_t incoming_pages;
+    uint32_t outgoing_pages;
+    uint32_t init_flags;
+    bool has_target;
+    bool any_instance;
+    GUID target_type;
+    GUID target_instance;
+    PFN_VMB_CHANNEL_PNP_FAILURE pnp_failure;
+    PFN_VMB_CHANNEL_PROCESS_PACKET process_packet;
+    PFN_VMB_CHANNEL_PROCESSING_COMPLETE processing_complete;
+    VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
+    char name[KMCL_NAME_SIZE];
+    void *pointer;
+
+    KMCL_CHANNEL_STATISTICS statistics;
+};
+
+static inline VMBCHANNEL kmcl_channel_handle(struct kmcl_channel *channel)
+{
+    return (VMBCHANNEL)(void *)channel;
+}
+
+static inline VMBPACKET kmcl_packet_handle(struct kmcl_packet *packet)
+{
+    return (VMBPACKET)(void *)packet;
+}
+
+static inline struct kmcl_packet *kmcl_packet_of(VMBPACKET handle)
+{
+    return (struct kmcl_packet *)(void *)handle;
+}
+
+static inline struct kmcl_incoming *kmcl_incoming_of(VMBPACKETCOMPLETION handle)
+{
+    return (struct kmcl_incoming *)(void *)handle;
+}
+
+/* ---- kmcl_channel.c ---- */
+
+/* The channel behind a handle; NULL if it is none. */
+struct kmcl_channel *kmcl_channel_find(VMBCHANNEL handle);
+
+/* The same where no status can be returned: stops the guest, naming the function, if it is none. */
+struct kmcl_channel *kmcl_channel_of(VMBCHANNEL handle, const char *function);
+
+/* A driver's mistake that no status can tell it. */
+_Noreturn void kmcl_misuse(const char *function, const char *mistake);
+
+/* Stops the guest unless at PASSIVE. */
+void kmcl_require_passive(const char *function);
+
+/* ---- kmcl_state.c ---- */
+
+const char *kmcl_state_name(enum kmcl_state state);
+
+/* The one place where a channel changes its state. Lock held, or [worker]. */
+void kmcl_state_set(struct kmcl_channel *channel, enum kmcl_state state);
+
+/* Whether the channel is to be closed. Lock held. */
+bool kmcl_is_leaving(const struct kmcl_channel *channel);
+
+/* Its reasons changed: lets the worker look, releases who waits for the host. At or below DISPATCH,
+ * no lock held. */
+void kmcl_leave(struct kmcl_channel *channel);
+
+/* The host broke a rule of the ring: no more of it, close. At or below DISPATCH, no lock held. */
+void kmcl_break(struct kmcl_channel *channel);
+
+/* Whether a wait for this channel at PASSIVE would be for something below it on the stack. */
+bool kmcl_is_below(const struct kmcl_channel *channel);
+
+void kmcl_state_work(void *context);
+void kmcl_close_work(void *context);
+
+/* ---- kmcl_client.c ---- */
+
+/* Lets offers come; undoes that. PASSIVE. */
+void kmcl_client_search(struct kmcl_channel *channel);
+void kmcl_client_stop_searching(struct kmcl_channel *channel);
+
+/* Opens the claimed offer, and gives it back if that fails. PASSIVE. */
+NTSTATUS kmcl_client_open(struct kmcl_channel *channel);
+
+/* Closes the host's end, once, and completes every packet. PASSIVE. */
+void kmcl_client_close(struct kmcl_channel *channel);
+
+/* Gives the closed offer back. PASSIVE. */
+void kmcl_client_release(struct kmcl_channel *channel);
+
+NTSTATUS kmcl_status_of(enum vmbus_status status);
+
+/* ---- kmcl_packet.c ---- */
+
+/* Takes one from the free list, or from the heap. NULL: no memory. */
+struct kmcl_packet *kmcl_packet_allocate(struct kmcl_channel *channel);
+void kmcl_packet_free(struct kmcl_packet *packet);
+
+/* Gives free packets back to the heap. Lock not held. */
+void kmcl_packets_trim(struct kmcl_channel *channel);
+
+/* Bytes of a packet object with these limits. */
+uint32_t kmcl_packet_object_size(const struct kmcl_channel *channel);
+
+/* Checks lengths and flags and describes the packet's in-band part. */
+NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uint32_t length,
+                             uint32_t flags);
+
+/* Adds an MDL chain's ranges, whole. */
+NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl);
+
+/* ---- kmcl_queue.c ---- */
+
+enum kmcl_sent {
+    KMCL_SENT,      /* in the ring */
+    KMCL_QUEUED,    /* will be */
+    KMCL_TOO_LARGE, /* for this ring; nothing was done */
+    KMCL_NO_ROOM,   /* nothing was done: only kmcl_queue_try() */
+};
+
+/* Work that follows a look at the queue, to be done when the lock is free again. */
+struct kmcl_followup {
+    bool signal;
+    bool broken;
+    struct kmcl_packet *done; /* their routines are to be called, in this order */
+    struct kmcl_packet **done_end;
+};
+
+void kmcl_followup_begin(struct kmcl_followup *followup);
+void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *followup);
+
+/* Sends a prepared packet, or queues it; calls its routine if it is done with that. */
+enum kmcl_sent kmcl_queue_packet(struct kmcl_packet *packet);
+
+/* Sends a prepared packet if that can be done at once. */
+enum kmcl_sent kmcl_queue_try(struct kmcl_packet *packet);
+
+/* Sends or queues the completion prepared in `incoming`; lock held. KMCL_TOO_LARGE also: there is
+ * no ring any more. */
+enum kmcl_sent kmcl_queue_reply(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                                struct kmcl_followup *followup);
+
+/* Tells the host that there is something in its ring, or room in ours. Only when a ring function
+ * said so. No lock held. */
+void kmcl_signal(struct kmcl_channel *channel);
+
+/* Moves what can be moved from the queue into the ring, and tells the host unless a drain will.
+ * Lock held. */
+void kmcl_queue_flush(struct kmcl_channel *channel, struct kmcl_followup *followup);
+
+/* Takes the packet out of the queue or, leaving a tombstone, out of the table: it is the caller's.
+ * Lock held. */
+void kmcl_queue_cancel(struct kmcl_packet *packet);
+
+/* What stands in the table for a packet that was cancelled. */
+extern struct kmcl_packet kmcl_tombstone;
+
+/* Completes all packets, queued or in the ring, with STATUS_DEVICE_REMOVED. No lock held. */
+void kmcl_queue_abort(struct kmcl_channel *channel);
+
+/* ---- kmcl_incoming.c ---- */
+
+/* The owner's event callback: something changed in one of the rings. DISPATCH. */
+void kmcl_event(void *context);
+void kmcl_drain_work(void *context);
+
+/* Lets packets flow, and looks once; the other way. The latter: false if a drain is still to leave.
+ */
+void kmcl_intake_start(struct kmcl_channel *channel);
+bool kmcl_intake_stop(struct kmcl_channel *channel);
+
+/* Frees what the drain keeps. The intake is off. */
+void kmcl_intake_discard(struct kmcl_channel *channel);
+
+/* An object to keep a copy of `size` bytes in; NULL: no memory. */
+struct kmcl_incoming *kmcl_incoming_allocate(struct kmcl_channel *channel, uint32_t size);
+
+/* Nothing refers to it any more: keeps it, or frees it if it is of another size than those kept.
+ * Lock held. */
+void kmcl_incoming_recycle(struct kmcl_channel *channel, struct kmcl_incoming *incoming);
+
+/* ---- kmcl_synchronous.c ---- */
+
+/* The channel is leaving: waiters return at once, unless the host may still write to their pages.
+ */
+void kmcl_synchronous_release(struct kmcl_channel *channel);
+
+/* ---- kmcl_gpadl.c ---- */
+
+/* Deletes what the driver left. PASSIVE. */
+void kmcl_gpadl_delete_all(struct kmcl_channel *channel);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* What a driver does with a packet that was delivered to it. */
+
+#include "kernel/log.h"
+#include "vmbus/kmcl/kmcl.h"
+
+/* The driver must have the packet, or its state says why not. Lock held. */
+static uint32_t require_delivered(struct kmcl_incoming *incoming, const char *function)
+{
+    uint32_t state = atomic_load_explicit(&incoming->state, memory_order_relaxed);
+
+    if (state != INCOMING_DELIVERING && state != INCOMING_OWNED) {
+        kmcl_misuse(function, "the packet is not the driver's");
+    }
+    return state;
+}
+
+static void set_state(struct kmcl_incoming *incoming, uint32_t state)
+{
+    atomic_store_explicit(&incoming->state, state, memory_order_relaxed);
+}
+
+/* One packet less is owed. Lock held. Returns whether the drain is to be started. */
+static bool count_down(struct kmcl_channel *channel)
+{
+    channel->outstanding--;
+    if (channel->outstanding == 0 && channel->state == KMCL_SUSPENDING) {
+        passive_work_queue(&channel->state_work);
+    }
+    if (channel->intake == INTAKE_BLOCKED &&
+        channel->outstanding < atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
+        channel->intake = INTAKE_IDLE;
+        return true;
+    }
+    return false;
+}
+
+VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
+                              PVOID PacketCompletionBuffer, UINT32 BufSize)
+{
+    struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
+    struct kmcl_channel *channel = incoming->channel;
+    struct ring_packet_out *wire = &incoming->reply.wire;
+    struct kmcl_followup followup;
+    enum kmcl_sent sent = KMCL_SENT;
+    bool restart = false;
+
+    if (BufSize > channel->packet_size && incoming->reply_wanted) {
+        log_warning("kmcl", "%s: a completion of %u bytes is cut to the maximum of %u",
+                    channel->name, BufSize, channel->packet_size);
+        BufSize = channel->packet_size;
+    }
+    kmcl_followup_begin(&followup);
+    enum irql level = spin_lock_acquire(&channel->lock);
+    const uint32_t state = require_delivered(incoming, __func__);
+    if (incoming->reply_wanted) {
+        wire->type = RING_PACKET_COMPLETION;
+        wire->flags = 0;
+        wire->extension_length = 0;
+        wire->head_length = 0;
+        wire->payload_length = PacketCompletionBuffer != NULL ? BufSize : 0;
+        wire->payload = PacketCompletionBuffer;
+        set_state(incoming, INCOMING_REPLYING);
+        sent = kmcl_queue_reply(channel, incoming, &followup);
+    }
+    if (sent != KMCL_QUEUED) {
+        kmcl_incoming_recycle(channel, incoming);
+    }
+    if (state == INCOMING_OWNED) {
+        restart = count_down(channel);
+    }
+    spin_lock_release(&channel->lock, level);
+    kmcl_followup_run(channel, &followup);
+    if (restart) {
+        vmbus_channel_kick(channel->bus);
+    }
+}
+
+VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
+{
+    struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
+    struct kmcl_channel *channel = incoming->channel;
+
+    enum irql level = spin_lock_acquire(&channel->lock);
+    const uint32_t state = require_delivered(incoming, __func__);
+    channel->intake_failed = true;
+    if (state == INCOMING_OWNED) {
+        (void)count_down(channel);
+    }
+    if (channel->intake != INTAKE_OFF && channel->intake != INTAKE_RUNNING) {
+        channel->intake = INTAKE_FAILED;
+    }
+    kmcl_incoming_recycle(channel, incoming);
+    spin_lock_release(&channel->lock, level);
+    log_warning("kmcl", "%s: the driver failed a packet; nothing more is received", channel->name);
+}
+
+VOID VmbChannelPacketDeferToPassive(VMBPACKETCOMPLETION PacketCompletionContext)
+{
+    struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
+    struct kmcl_channel *channel = incoming->channel;
+
+    enum irql level = spin_lock_acquire(&channel->lock);
+    if (require_delivered(incoming, __func__) != INCOMING_DELIVERING) {
+        kmcl_misuse(__func__, "called outside of EvtVmbChannelProcessPacket");
+    }
+    set_state(incoming, INCOMING_DEFERRED);
+    spin_lock_release(&channel->lock, level);
+}
+
+NTSTATUS VmbChannelPacketGetExternalData(VMBPACKETCOMPLETION PacketCompletionContext, UINT32 Flags,
+                                         PMDL *Mdl)
+{
+    (void)PacketCompletionContext;
+    *Mdl = NULL;
+    if ((Flags & ~(UINT32)VMBUS_CHANNEL_PACKET_EXTERNAL_DATA_FLAGS) != 0) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    return STATUS_INVALID_DEVICE_REQUEST;
+}
+
+PVOID KmclPacketGetClientContext(VMBPACKETCOMPLETION Packet)
+{
+    struct kmcl_incoming *incoming = kmcl_incoming_of(Packet);
+
+    return incoming->context_size > 0 ? incoming->copy + incoming->capacity : NULL;
+}

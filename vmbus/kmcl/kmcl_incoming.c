@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The drain: takes packets out of the incoming ring and hands them on, one drain at a time for a
+ * channel. It runs in the owner's event callback at DISPATCH, or as passive work if the driver
+ * wants PASSIVE or a packet was deferred.
+ *
+ * A batch is what is taken between two looks that find the ring empty, or until something else
+ * stops it. The ring's signals are off during it; the read index is published at its end, the
+ * driver is told, and signals are asked for again with one more look (vmbus/ring.h). Sends from
+ * callbacks at DISPATCH are staged and published once, at the end of the batch; at PASSIVE they are
+ * not, because a callback there may wait for what a send of its own brings about.
+ */
+
+#include <string.h>
+
+#include "kernel/irql.h"
+#include "kernel/log.h"
+#include "kernel/pages.h"
+#include "vmbus/kmcl/kmcl.h"
+
+/* ---- objects ---- */
+
+static uint32_t copy_size(const struct kmcl_channel *channel)
+{
+    uint32_t size = channel->packet_size;
+
+    size = size > KMCL_INCOMING_SIZE_FLOOR ? size : KMCL_INCOMING_SIZE_FLOOR;
+    return ((size + 7) & ~7u) + KMCL_PIPE_HEADER_SIZE;
+}
+
+struct kmcl_incoming *kmcl_incoming_allocate(struct kmcl_channel *channel, uint32_t size)
+{
+    const uint32_t usual = copy_size(channel);
+    const uint32_t capacity = size > usual ? size : usual;
+    struct kmcl_incoming *incoming =
+        memory_allocate(sizeof(*incoming) + capacity + channel->context_size);
+
+    if (incoming != NULL) {
+        incoming->channel = channel;
+        incoming->capacity = capacity;
+        incoming->context_size = channel->context_size;
+        incoming->reply.is_reply = true;
+    }
+    return incoming;
+}
+
+void kmcl_incoming_recycle(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
+{
+    if (incoming->in_callback) {
+        atomic_store_explicit(&incoming->state, INCOMING_RELEASED, memory_order_release);
+        return;
+    }
+    if (incoming->capacity != copy_size(channel)) {
+        memory_free(incoming);
+        return;
+    }
+    atomic_store_explicit(&incoming->state, INCOMING_FREE, memory_order_relaxed);
+    incoming->reply.next = (struct kmcl_send *)(void *)channel->incoming_free;
+    channel->incoming_free = incoming;
+}
+
+/* A free object for `size` bytes. [drain] */
+static struct kmcl_incoming *take_object(struct kmcl_channel *channel, uint32_t size)
+{
+    struct kmcl_incoming *incoming = channel->spare;
+
+    if (size > copy_size(channel)) {
+        return kmcl_incoming_allocate(channel, size);
+    }
+    if (incoming != NULL) {
+        channel->spare = NULL;
+        return incoming;
+    }
+    enum irql level = spin_lock_acquire(&channel->lock);
+    incoming = channel->incoming_free;
+    if (incoming != NULL) {
+        channel->incoming_free = (struct kmcl_incoming *)(void *)incoming->reply.next;
+    }
+    spin_lock_release(&channel->lock, level);
+    return incoming != NULL ? incoming : kmcl_incoming_allocate(channel, size);
+}
+
+/* The drain is done with it. [drain] */
+static void keep_object(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
+{
+    if (channel->spare == NULL && incoming->capacity == copy_size(channel)) {
+        channel->spare = incoming;
+        return;
+    }
+    enum irql level = spin_lock_acquire(&channel->lock);
+    kmcl_incoming_recycle(channel, incoming);
+    spin_lock_release(&channel->lock, level);
+}
+
+void kmcl_intake_discard(struct kmcl_channel *channel)
+{
+    struct kmcl_incoming *next;
+
+    for (struct kmcl_incoming *at = channel->incoming_free; at != NULL; at = next) {
+        next = (struct kmcl_incoming *)(void *)at->reply.next;
+        memory_free(at);
+    }
+    channel->incoming_free = NULL;
+    memory_free(channel->spare);
+    channel->spare = NULL;
+    memory_free(channel->held);
+    channel->held = NULL;
+}
+
+/* ---- one batch ---- */
+
+enum batch_end {
+    BATCH_GOES_ON,
+    BATCH_EMPTY,   /* nothing more in the ring */
+    BATCH_BUDGET,  /* others' turn */
+    BATCH_QUOTA,   /* the driver holds as much as it may */
+    BATCH_HELD,    /* the next packet is for PASSIVE */
+    BATCH_STOPPED, /* by VmbChannelPacketFail() or the state machine */
+    BATCH_BROKEN,  /* no more sense can be made of the ring */
+};
+
+struct batch {
+    uint32_t delivered;
+    bool consumed; /* anything at all */
+};
+
+/* Calls the driver with a packet. [drain] Returns whether the next may follow. */
+static bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                    struct batch *batch)
+{
+    incoming->in_callback = true;
+    atomic_store_explicit(&incoming->state, INCOMING_DELIVERING, memory_order_relaxed);
+    channel->process_packet(kmcl_channel_handle(channel), (VMBPACKETCOMPLETION)(void *)incoming,
+                            incoming->copy + incoming->offset, incoming->length, 0);
+    batch->delivered++;
+    /* Completed inside the callback, the usual case: nobody else knows of it any more. */
+    if (atomic_load_explicit(&incoming->state, memory_order_acquire) == INCOMING_RELEASED) {
+        incoming->in_callback = false;
+        keep_object(channel, incoming);
+        return true;
+    }
+    enum irql level = spin_lock_acquire(&channel->lock);
+    const uint32_t state = atomic_load_explicit(&incoming->state, memory_order_relaxed);
+    incoming->in_callback = false;
+    if (state == INCOMING_DELIVERING) {
+        atomic_store_explicit(&incoming->state, INCOMING_OWNED, memory_order_relaxed);
+        channel->outstanding++;
+    } else if (state == INCOMING_DEFERRED) {
+        channel->held = incoming;
+        batch->delivered--;
+    } else if (state == INCOMING_RELEASED) {
+        kmcl_incoming_recycle(channel, incoming);
+    }
+    spin_lock_release(&channel->lock, level);
+    return state != INCOMING_DEFERRED;
+}
+
+/* Finds a pipe's payload in the copy. */
+static bool open_pipe_packet(struct kmcl_incoming *incoming, uint32_t copied)
+{
+    uint32_t type;
+    uint32_t length;
+
+    if (copied < KMCL_PIPE_HEADER_SIZE) {
+        return false;
+    }
+    memcpy(&type, incoming->copy, sizeof(type));
+    memcpy(&length, incoming->copy + sizeof(type), sizeof(length));
+    if (type != KMCL_PIPE_DATA || length > copied - KMCL_PIPE_HEADER_SIZE ||
+        length > KMCL_PIPE_PAYLOAD_LIMIT) {
+        return false;
+    }
+    incoming->offset = KMCL_PIPE_HEADER_SIZE;
+    incoming->length = length;
+    return true;
+}
+
+/* Not for a client, or not well-formed: costs this packet. Said once a channel. */
+static void drop(struct kmcl_channel *channel, const struct ring_packet_in *packet)
+{
+    if (channel->statistics.PacketsDropped++ == 0) {
+        log_warning("kmcl", "%s: dropped a packet of type %u, %u bytes", channel->name,
+                    packet->type, packet->payload_length);
+    }
+}
+
+static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_packet_in *packet,
+                                struct batch *batch)
+{
+    struct kmcl_incoming *incoming;
+
+    if (channel->outstanding >= atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
+        return BATCH_QUOTA;
+    }
+    if (packet->type != RING_PACKET_DATA_INBAND) {
+        ring_reader_take(channel->reader, packet, NULL, NULL);
+        drop(channel, packet);
+        return BATCH_GOES_ON;
+    }
+    incoming = take_object(channel, packet->payload_length);
+    if (incoming == NULL) {
+        log_warning("kmcl", "%s: no memory for a packet of %u bytes", channel->name,
+                    packet->payload_length);
+        return BATCH_BROKEN;
+    }
+    ring_reader_take(channel->reader, packet, NULL, incoming->copy);
+    incoming->offset = 0;
+    incoming->length = packet->payload_length;
+    incoming->reply.wire.transaction_id = packet->transaction_id;
+    incoming->reply_wanted = (packet->flags & RING_PACKET_FLAG_COMPLETION_REQUESTED) != 0;
+    if (channel->is_pipe && !open_pipe_packet(incoming, packet->payload_length)) {
+        drop(channel, packet);
+        keep_object(channel, incoming);
+        return BATCH_GOES_ON;
+    }
+    if (incoming->context_size > 0) {
+        memset(incoming->copy + incoming->capacity, 0, incoming->context_size);
+    }
+    channel->statistics.PacketsReceived++;
+    return deliver(channel, incoming, batch) ? BATCH_GOES_ON : BATCH_HELD;
+}
+
+static enum batch_end take_completion(struct kmcl_channel *channel, const struct ring_packet_in *in)
+{
+    struct kmcl_incoming *incoming = NULL;
+    enum irql level = spin_lock_acquire(&channel->lock);
+    struct kmcl_packet *packet = kmcl_transaction_end(&channel->transactions, in->transaction_id);
+
+    if (packet != NULL && packet != &kmcl_tombstone) {
+        packet->state = PACKET_IDLE;
+    }
+    spin_lock_release(&channel->lock, level);
+    if (packet == NULL) {
+        channel->statistics.CompletionsUnknown++;
+        log_warning("kmcl", "%s: completion of transaction %#llx, which does not exist",
+                    channel->name, (unsigned long long)in->transaction_id);
+        return BATCH_BROKEN;
+    }
+    if (packet == &kmcl_tombstone) {
+        ring_reader_take(channel->reader, in, NULL, NULL);
+        channel->statistics.CompletionsLate++;
+        return BATCH_GOES_ON;
+    }
+    channel->statistics.CompletionsReceived++;
+    if (in->payload_length == 0) {
+        ring_reader_take(channel->reader, in, NULL, NULL);
+        packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, NULL, 0);
+        return BATCH_GOES_ON;
+    }
+    incoming = take_object(channel, in->payload_length);
+    if (incoming == NULL) {
+        ring_reader_take(channel->reader, in, NULL, NULL);
+        packet->routine(kmcl_packet_handle(packet), STATUS_INSUFFICIENT_RESOURCES, NULL, 0);
+        return BATCH_GOES_ON;
+    }
+    ring_reader_take(channel->reader, in, NULL, incoming->copy);
+    packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, incoming->copy, in->payload_length);
+    keep_object(channel, incoming);
+    return BATCH_GOES_ON;
+}
+
+/* Takes packets until something ends the batch. [drain] */
+static enum batch_end take_batch(struct kmcl_channel *channel, struct batch *batch,
+                                 unsigned *budget)
+{
+    struct kmcl_incoming *held = channel->held;
+    struct ring_packet_in packet;
+
+    if (held != NULL) {
+        channel->held = NULL;
+        batch->consumed = true;
+        if (!deliver(channel, held, batch)) {
+            return BATCH_HELD;
+        }
+    }
+    for (;;) {
+        enum batch_end end;
+        enum ring_status status;
+
+        if (channel->intake_stop || channel->intake_failed) {
+            return BATCH_STOPPED;
+        }
+        if (*budget == 0) {
+            return BATCH_BUDGET;
+        }
+        status = ring_reader_peek(channel->reader, &packet);
+        if (status != RING_OK) {
+            return status == RING_EMPTY ? BATCH_EMPTY : BATCH_BROKEN;
+        }
+        if (packet.type == RING_PACKET_COMPLETION) {
+            end = take_completion(channel, &packet);
+        } else {
+            end = take_data(channel, &packet, batch);
+        }
+        if (end == BATCH_QUOTA || end == BATCH_BROKEN) {
+            return end;
+        }
+        batch->consumed = true;
+        if (end != BATCH_GOES_ON) {
+            return end;
+        }
+        (*budget)--;
+    }
+}
+
+/* ---- before and after ---- */
+
+/* Decides what follows a batch. Lock held. Returns whether it is another one. */
+static bool choose_next(struct kmcl_channel *channel, enum batch_end end, bool passive)
+{
+    if (channel->intake_stop) {
+        channel->intake = INTAKE_OFF;
+        passive_work_queue(&channel->state_work);
+        passive_work_queue(&channel->close_work);
+        return false;
+    }
+    if (channel->intake_failed) {
+        channel->intake = INTAKE_FAILED;
+        return false;
+    }
+    if (end == BATCH_QUOTA) {
+        if (channel->outstanding < atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
+            return true; /* completed meanwhile */
+        }
+        channel->intake = INTAKE_BLOCKED;
+        return false;
+    }
+    if (end == BATCH_HELD || (end == BATCH_BUDGET && passive)) {
+        channel->intake = INTAKE_SCHEDULED;
+        passive_work_queue(&channel->drain_work);
+        return false;
+    }
+    if (end == BATCH_BUDGET) {
+        channel->intake = INTAKE_IDLE;
+        return false;
+    }
+    /* Under the lock: an event that comes after the look finds INTAKE_IDLE. */
+    if (ring_reader_unmask(channel->reader)) {
+        return true;
+    }
+    channel->intake = INTAKE_IDLE;
+    return false;
+}
+
+/* INTAKE_RUNNING is set by the caller, for us. */
+static void drain(struct kmcl_channel *channel, bool passive)
+{
+    const uint32_t staging_limit = passive ? 0 : ring_writer_largest(channel->writer) / 4;
+    unsigned budget = KMCL_DRAIN_BUDGET;
+    bool again;
+    enum batch_end end;
+
+    do {
+        struct batch batch = {0, false};
+        struct kmcl_followup followup;
+
+        channel->staging_limit = staging_limit;
+        ring_reader_mask(channel->reader);
+        end = take_batch(channel, &batch, &budget);
+        if (ring_reader_publish(channel->reader)) {
+            kmcl_signal(channel);
+        }
+        if (batch.consumed && channel->processing_complete != NULL) {
+            channel->processing_complete(kmcl_channel_handle(channel), batch.delivered);
+        }
+        kmcl_followup_begin(&followup);
+        enum irql level = spin_lock_acquire(&channel->lock);
+        if (end == BATCH_BROKEN) {
+            channel->intake_failed = true;
+            followup.broken = true;
+        }
+        again = choose_next(channel, end, passive);
+        channel->staging_limit = 0;
+        kmcl_queue_flush(channel, &followup);
+        spin_lock_release(&channel->lock, level);
+        kmcl_followup_run(channel, &followup);
+    } while (again);
+    if (end == BATCH_BUDGET && !passive) {
+        vmbus_channel_kick(channel->bus);
+    }
+}
+
+void kmcl_event(void *context)
+{
+    struct kmcl_channel *channel = context;
+    struct kmcl_followup followup;
+    bool mine = false;
+
+    kmcl_followup_begin(&followup);
+    enum irql level = spin_lock_acquire(&channel->lock);
+    if (channel->queue_first != NULL) {
+        kmcl_queue_flush(channel, &followup);
+    }
+    if (channel->intake == INTAKE_IDLE) {
+        if (channel->held != NULL ||
+            atomic_load_explicit(&channel->at_passive, memory_order_relaxed)) {
+            channel->intake = INTAKE_SCHEDULED;
+            passive_work_queue(&channel->drain_work);
+        } else {
+            channel->intake = INTAKE_RUNNING;
+            mine = true;
+        }
+    }
+    spin_lock_release(&channel->lock, level);
+    kmcl_followup_run(channel, &followup);
+    if (mine) {
+        drain(channel, false);
+    }
+}
+
+void kmcl_drain_work(void *context)
+{
+    struct kmcl_channel *channel = context;
+    bool mine = false;
+
+    enum irql level = spin_lock_acquire(&channel->lock);
+    if (channel->intake == INTAKE_SCHEDULED) {
+        channel->intake = INTAKE_RUNNING;
+        mine = true;
+    }
+    spin_lock_release(&channel->lock, level);
+    if (mine) {
+        drain(channel, true);
+    }
+}
+
+void kmcl_intake_start(struct kmcl_channel *channel)
+{
+    struct kmcl_followup followup;
+
+    kmcl_followup_begin(&followup);
+    enum irql level = spin_lock_acquire(&channel->lock);
+    channel->flowing = true;
+    channel->intake_stop = false;
+    channel->intake = channel->intake_failed ? INTAKE_FAILED : INTAKE_IDLE;
+    kmcl_queue_flush(channel, &followup);
+    spin_lock_release(&channel->lock, level);
+    kmcl_followup_run(channel, &followup);
+    /* What came while nobody looked brought its signal then. */
+    vmbus_channel_kick(channel->bus);
+}
+
+bool kmcl_intake_stop(struct kmcl_channel *channel)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+
+    channel->flowing = false;
+    channel->intake_stop = true;
+    if (channel->intake != INTAKE_RUNNING) {
+        channel->intake = INTAKE_OFF;
+    }
+    bool is_off = channel->intake == INTAKE_OFF;
+    spin_lock_release(&channel->lock, level);
+    return is_off;
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* Packet objects, and the calls that send them. */
+
+#include <string.h>
+
+#include "kernel/pages.h"
+#include "vmbus/kmcl/kmcl.h"
+
+/* Choice of ours: slots that the table of a channel with its first packet has. */
+#define FIRST_SLOTS 32u
+
+/* ---- objects ---- */
+
+uint32_t kmcl_packet_object_size(const struct kmcl_channel *channel)
+{
+    return (uint32_t)sizeof(struct kmcl_packet) + channel->header_capacity + KMCL_PIPE_HEADER_SIZE +
+           ((channel->packet_size + 7) & ~7u);
+}
+
+/* Makes sure that `more` further packet objects find a slot, or that the table has reached its
+ * limit. */
+static bool reserve_slot(struct kmcl_channel *channel)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+    uint32_t wanted = ++channel->slots_wanted;
+    uint32_t capacity = channel->transactions.capacity;
+    struct kmcl_transaction *unused;
+
+    spin_lock_release(&channel->lock, level);
+    if (wanted <= capacity || capacity >= KMCL_TRANSACTION_LIMIT) {
+        return true;
+    }
+    capacity = capacity == 0 ? FIRST_SLOTS : 2 * capacity;
+    unused = memory_allocate(capacity * sizeof(*unused));
+    level = spin_lock_acquire(&channel->lock);
+    if (unused == NULL) {
+        channel->slots_wanted--;
+    } else if (capacity > channel->transactions.capacity) {
+        unused = kmcl_transaction_grow(&channel->transactions, unused, capacity);
+    }
+    bool grown = wanted <= channel->transactions.capacity;
+    spin_lock_release(&channel->lock, level);
+    memory_free(unused);
+    return grown;
+}
+
+static void initialise(struct kmcl_channel *channel, struct kmcl_packet *packet)
+{
+    memset(packet, 0, sizeof(*packet));
+    packet->channel = channel;
+    packet->header_capacity = channel->header_capacity;
+    packet->payload_capacity = channel->packet_size;
+    packet->send.wire.head = packet->storage;
+}
+
+/* A new packet's completion routine. */
+static VOID free_when_done(VMBPACKET Packet, NTSTATUS Status, PVOID Buffer, UINT32 BufferLength)
+{
+    (void)Status;
+    (void)Buffer;
+    (void)BufferLength;
+    kmcl_packet_free(kmcl_packet_of(Packet));
+}
+
+struct kmcl_packet *kmcl_packet_allocate(struct kmcl_channel *channel)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+    struct kmcl_packet *packet = channel->packets_free;
+
+    if (packet != NULL) {
+        channel->packets_free = (struct kmcl_packet *)(void *)packet->send.next;
+        channel->packets_live++;
+    }
+    spin_lock_release(&channel->lock, level);
+    if (packet == NULL) {
+        if (!reserve_slot(channel)) {
+            return NULL;
+        }
+        packet = memory_allocate(kmcl_packet_object_size(channel));
+        level = spin_lock_acquire(&channel->lock);
+        if (packet == NULL) {
+            channel->slots_wanted--;
+        } else {
+            channel->packets_live++;
+        }
+        spin_lock_release(&channel->lock, level);
+        if (packet == NULL) {
+            return NULL;
+        }
+        initialise(channel, packet);
+        packet->from_heap = true;
+    }
+    packet->routine = free_when_done;
+    packet->pointer = NULL;
+    return packet;
+}
+
+void kmcl_packet_free(struct kmcl_packet *packet)
+{
+    struct kmcl_channel *channel = packet->channel;
+    enum irql level = spin_lock_acquire(&channel->lock);
+    bool keep = packet->header_capacity == channel->header_capacity &&
+                packet->payload_capacity == channel->packet_size;
+
+    channel->packets_live--;
+    if (keep) {
+        packet->send.next = (struct kmcl_send *)(void *)channel->packets_free;
+        channel->packets_free = packet;
+    } else {
+        channel->slots_wanted--;
+    }
+    spin_lock_release(&channel->lock, level);
+    if (!keep) {
+        memory_free(packet);
+    }
+}
+
+void kmcl_packets_trim(struct kmcl_channel *channel)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+    struct kmcl_packet *packet = channel->packets_free;
+
+    channel->packets_free = NULL;
+    while (packet != NULL) {
+        struct kmcl_packet *next = (struct kmcl_packet *)(void *)packet->send.next;
+        channel->slots_wanted--;
+        memory_free(packet);
+        packet = next;
+    }
+    spin_lock_release(&channel->lock, level);
+}
+
+VMBPACKET VmbPacketAllocate(VMBCHANNEL Channel)
+{
+    return kmcl_packet_handle(kmcl_packet_allocate(kmcl_channel_of(Channel, __func__)));
+}
+
+VOID VmbPacketFree(VMBPACKET VmbPacket)
+{
+    struct kmcl_packet *packet = kmcl_packet_of(VmbPacket);
+
+    if (packet == NULL || !packet->from_heap) {
+        kmcl_misuse(__func__, "not a packet of VmbPacketAllocate");
+    }
+    if (packet->state != PACKET_IDLE) {
+        kmcl_misuse(__func__, "the packet is under way");
+    }
+    kmcl_packet_free(packet);
+}
+
+UINT32 VmbChannelSizeofPacket(VMBCHANNEL Channel)
+{
+    return kmcl_packet_object_size(kmcl_channel_of(Channel, __func__));
+}
+
+NTSTATUS VmbPacketInitialize(VMBCHANNEL Channel, VMBPACKET VmbPacket, UINT32 ByteCount)
+{
+    struct kmcl_channel *channel = kmcl_channel_find(Channel);
+
+    if (channel == NULL) {
+        return STATUS_INVALID_PARAMETER_1;
+    }
+    if (VmbPacket == NULL || (uintptr_t)VmbPacket % _Alignof(struct kmcl_packet) != 0) {
+        return STATUS_INVALID_PARAMETER_2;
+    }
+    if (ByteCount < kmcl_packet_object_size(channel)) {
+        return STATUS_INVALID_PARAMETER_3;
+    }
+    /* Nobody says when such memory is used for something else, so the slot stays reserved; the
+     * table's limit bounds that. */
+    if (!reserve_slot(channel)) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    initialise(channel, kmcl_packet_of(VmbPacket));
+    return STATUS_SUCCESS;
+}
+
+VOID VmbPacketSetCompletionRoutine(VMBPACKET PacketObject,
+                                   PFN_VMB_PACKET_COMPLETION_ROUTINE CompletionRoutine)
+{
+    kmcl_packet_of(PacketObject)->routine = CompletionRoutine;
+}
+
+VOID VmbPacketSetPointer(VMBPACKET PacketObject, PVOID Pointer)
+{
+    kmcl_packet_of(PacketObject)->pointer = Pointer;
+}
+
+PVOID VmbPacketGetPointer(VMBPACKET PacketObject)
+{
+    return kmcl_packet_of(PacketObject)->pointer;
+}
+
+VMBCHANNEL VmbPacketGetChannel(VMBPACKET PacketObject)
+{
+    return kmcl_channel_handle(kmcl_packet_of(PacketObject)->channel);
+}
+
+/* ---- sending ---- */
+
+_Static_assert(VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION ==
+                   RING_PACKET_FLAG_COMPLETION_REQUESTED,
+               "a send flag and a flag of the wire that happen to be the same");
+
+NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uint32_t length,
+                             uint32_t flags)
+{
+    if (packet == NULL) {
+        return STATUS_INVALID_PARAMETER_1;
+    }
+    const struct kmcl_channel *channel = packet->channel;
+    struct ring_packet_out *wire = &packet->send.wire;
+    if (packet->state != PACKET_IDLE || packet->routine == NULL) {
+        return STATUS_INVALID_DEVICE_REQUEST;
+    }
+    if (length > packet->payload_capacity || (length > 0 && buffer == NULL) ||
+        (flags & ~(uint32_t)VMBUS_CHANNEL_FORMAT_FLAGS) != 0) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    if (length > KMCL_PIPE_PAYLOAD_LIMIT &&
+        (channel->is_pipe || (channel->init_flags & VMBUS_CHANNEL_INIT_FLAG_IS_PIPE) != 0)) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    wire->transaction_id = 0;
+    wire->type = RING_PACKET_DATA_INBAND;
+    wire->flags = flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION;
+    wire->extension_length = 0;
+    wire->head_length = 0;
+    wire->payload_length = length;
+    wire->payload = buffer;
+    return STATUS_SUCCESS;
+}
+
+/* The limits that the packet was made with. */
+static struct kmcl_external_limits limits_of(const struct kmcl_packet *packet)
+{
+    const struct kmcl_external_limits none = {0, 0};
+
+    return packet->header_capacity == packet->channel->header_capacity ? packet->channel->external
+                                                                       : none;
+}
+
+static NTSTATUS add_external(struct kmcl_packet *packet, NTSTATUS status, uint32_t header_length)
+{
+    if (status == STATUS_SUCCESS) {
+        packet->send.wire.type = RING_PACKET_DATA_GPA_DIRECT;
+        packet->send.wire.extension_length = header_length;
+        packet->send.wire.head_length = header_length;
+    }
+    return status;
+}
+
+NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl)
+{
+    const struct kmcl_external_limits limits = limits_of(packet);
+    uint32_t length = 0;
+    NTSTATUS status = kmcl_external_from_mdl(packet->storage, &limits, mdl, 0, 0, &length);
+
+    return add_external(packet, status, length);
+}
+
+static NTSTATUS send(struct kmcl_packet *packet)
+{
+    return kmcl_queue_packet(packet) == KMCL_TOO_LARGE ? STATUS_INVALID_PARAMETER : STATUS_SUCCESS;
+}
+
+NTSTATUS VmbPacketSend(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,
+                       PMDL ExternalDataMdl, UINT32 Flags)
+{
+    struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
+    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags);
+
+    if (status != STATUS_SUCCESS) {
+        return status;
+    }
+    if ((Flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    if (ExternalDataMdl != NULL) {
+        if ((Flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) == 0) {
+            return STATUS_INVALID_PARAMETER;
+        }
+        status = kmcl_packet_add_mdl(packet, ExternalDataMdl);
+        if (status != STATUS_SUCCESS) {
+            return status;
+        }
+    }
+    return send(packet);
+}
+
+NTSTATUS VmbPacketSendWithExternalMdl(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,
+                                      PMDL ExternalDataMdl, UINT32 MdlOffset, UINT32 MdlLength,
+                                      UINT32 Flags)
+{
+    struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
+    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags);
+
+    if (status != STATUS_SUCCESS) {
+        return status;
+    }
+    if (ExternalDataMdl == NULL || (Flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) == 0) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    const struct kmcl_external_limits limits = limits_of(packet);
+    uint32_t length = 0;
+    if ((Flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
+        status = kmcl_external_from_forced_mdl(packet->storage, &limits, ExternalDataMdl, MdlOffset,
+                                               MdlLength, &length);
+    } else {
+        status = kmcl_external_from_mdl(packet->storage, &limits, ExternalDataMdl, MdlOffset,
+                                        MdlLength, &length);
+    }
+    status = add_external(packet, status, length);
+    return status == STATUS_SUCCESS ? send(packet) : status;
+}
+
+NTSTATUS VmbPacketSendWithExternalPfns(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,
+                                       PPFN_NUMBER ExternalDataPfns, UINT32 PfnLength, UINT32 Flags)
+{
+    struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
+    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags);
+
+    if (status != STATUS_SUCCESS) {
+        return status;
+    }
+    if (ExternalDataPfns == NULL || (Flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) == 0 ||
+        (Flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    const struct kmcl_external_limits limits = limits_of(packet);
+    uint32_t length = 0;
+    status =
+        kmcl_external_from_frames(packet->storage, &limits, ExternalDataPfns, PfnLength, &length);
+    status = add_external(packet, status, length);
+    return status == STATUS_SUCCESS ? send(packet) : status;
+}

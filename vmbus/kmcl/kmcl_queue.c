@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The outgoing ring, and the queue of what waits for it. One order for all: nothing goes into the
+ * ring past something that waits, or a large packet could wait for ever behind small ones that keep
+ * the ring from draining to its size.
+ */
+
+#include <string.h>
+
+#include "vmbus/kmcl/kmcl.h"
+
+struct kmcl_packet kmcl_tombstone;
+
+/* Header of a payload on a pipe (OpenVMM vmbus_async; mu_msvm VmbusPacketFormat.h). */
+struct pipe_header {
+    uint32_t type;
+    uint32_t length;
+};
+_Static_assert(sizeof(struct pipe_header) == KMCL_PIPE_HEADER_SIZE, "pipe header");
+
+static struct kmcl_packet *packet_of(struct kmcl_send *send)
+{
+    return (struct kmcl_packet *)(void *)send;
+}
+
+static struct kmcl_incoming *incoming_of(struct kmcl_send *send)
+{
+    return (struct kmcl_incoming *)(void *)send;
+}
+
+/* ---- the ring ---- */
+
+static bool wants_completion(const struct kmcl_send *send)
+{
+    return !send->is_reply && send->wire.flags != 0;
+}
+
+static bool has_slot(const struct kmcl_channel *channel, const struct kmcl_send *send)
+{
+    return !wants_completion(send) || channel->transactions.first_free != 0;
+}
+
+static enum ring_status put_packet(struct kmcl_channel *channel, struct kmcl_packet *packet)
+{
+    struct ring_packet_out *wire = &packet->send.wire;
+
+    if (channel->is_pipe) {
+        const struct pipe_header header = {KMCL_PIPE_DATA, wire->payload_length};
+
+        if (wire->payload_length > KMCL_PIPE_PAYLOAD_LIMIT) {
+            return RING_TOO_LARGE;
+        }
+        memcpy(packet->storage + wire->extension_length, &header, sizeof(header));
+        wire->head_length = wire->extension_length + (uint32_t)sizeof(header);
+    }
+    if (wire->flags == 0) {
+        return ring_writer_put(channel->writer, wire);
+    }
+    /* Into the table first: the host may answer as soon as it is told. */
+    wire->transaction_id = kmcl_transaction_begin(&channel->transactions, packet);
+    enum ring_status status = ring_writer_put(channel->writer, wire);
+    if (status != RING_OK) {
+        (void)kmcl_transaction_end(&channel->transactions, wire->transaction_id);
+    }
+    return status;
+}
+
+/* Into the ring, if there is a slot for it. Lock held. */
+static enum ring_status put(struct kmcl_channel *channel, struct kmcl_send *send)
+{
+    enum ring_status status;
+
+    if (send->is_reply) {
+        status = ring_writer_put(channel->writer, &send->wire);
+        channel->statistics.CompletionsSent += status == RING_OK;
+    } else {
+        status = put_packet(channel, packet_of(send));
+        channel->statistics.PacketsSent += status == RING_OK;
+    }
+    if (status == RING_OK) {
+        channel->staged +=
+            (uint32_t)ring_packet_size(send->wire.head_length, send->wire.payload_length);
+    }
+    return status;
+}
+
+/* Whether the host must be signalled now. Lock held. */
+static bool commit(struct kmcl_channel *channel)
+{
+    channel->staged = 0;
+    return ring_writer_commit(channel->writer);
+}
+
+static bool commit_unless_staging(struct kmcl_channel *channel)
+{
+    return channel->staged > channel->staging_limit && commit(channel);
+}
+
+/* ---- what follows, without the lock ---- */
+
+void kmcl_followup_begin(struct kmcl_followup *followup)
+{
+    followup->signal = false;
+    followup->broken = false;
+    followup->done = NULL;
+    followup->done_end = &followup->done;
+}
+
+static void followup_add(struct kmcl_followup *followup, struct kmcl_packet *packet,
+                         NTSTATUS status)
+{
+    packet->status = status;
+    packet->state = PACKET_IDLE;
+    packet->next_done = NULL;
+    *followup->done_end = packet;
+    followup->done_end = &packet->next_done;
+}
+
+void kmcl_signal(struct kmcl_channel *channel)
+{
+    channel->statistics.Signals++;
+    vmbus_channel_signal(channel->bus);
+}
+
+void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *followup)
+{
+    struct kmcl_packet *packet = followup->done;
+
+    if (followup->signal) {
+        kmcl_signal(channel);
+    }
+    if (followup->broken) {
+        kmcl_break(channel);
+    }
+    while (packet != NULL) {
+        struct kmcl_packet *next = packet->next_done;
+        packet->routine(kmcl_packet_handle(packet), packet->status, NULL, 0);
+        packet = next;
+    }
+}
+
+/* ---- the queue ---- */
+
+static void append(struct kmcl_channel *channel, struct kmcl_send *send)
+{
+    send->next = NULL;
+    if (channel->queue_last != NULL) {
+        channel->queue_last->next = send;
+    } else {
+        channel->queue_first = send;
+    }
+    channel->queue_last = send;
+}
+
+/* Takes out what stands behind `before`, or first if that is NULL. */
+static void unlink_behind(struct kmcl_channel *channel, struct kmcl_send *before)
+{
+    struct kmcl_send **link = before != NULL ? &before->next : &channel->queue_first;
+
+    *link = (*link)->next;
+    if (*link == NULL) {
+        channel->queue_last = before;
+    }
+}
+
+/* What is to go next. While packets do not flow, completions alone do. */
+static struct kmcl_send *next_to_go(const struct kmcl_channel *channel, struct kmcl_send **before)
+{
+    struct kmcl_send *send = channel->queue_first;
+
+    *before = NULL;
+    while (send != NULL && !channel->flowing && !send->is_reply) {
+        *before = send;
+        send = send->next;
+    }
+    return send;
+}
+
+/* It is in the ring, or (RING_TOO_LARGE) never will be. */
+static void leave_queue(struct kmcl_channel *channel, struct kmcl_send *send,
+                        enum ring_status status, struct kmcl_followup *followup)
+{
+    if (send->is_reply) {
+        kmcl_incoming_recycle(channel, incoming_of(send));
+    } else if (status != RING_OK) {
+        followup_add(followup, packet_of(send), STATUS_INVALID_PARAMETER);
+    } else if (wants_completion(send)) {
+        packet_of(send)->state = PACKET_PENDING;
+    } else {
+        followup_add(followup, packet_of(send), STATUS_SUCCESS);
+    }
+}
+
+/*
+ * Asks the host for a signal when there is room. Choice of ours: room for a quarter of the ring at
+ * least, so that it does not come back for every packet (as OpenVMM does).
+ */
+static enum ring_status wait_for_room(struct kmcl_channel *channel, const struct kmcl_send *send,
+                                      struct kmcl_followup *followup)
+{
+    const uint32_t largest = ring_writer_largest(channel->writer);
+    uint64_t need = ring_packet_size(send->wire.head_length, send->wire.payload_length);
+
+    need = need > largest / 4 ? need : largest / 4;
+    followup->signal |= commit(channel);
+    return ring_writer_arm(channel->writer, need);
+}
+
+void kmcl_queue_flush(struct kmcl_channel *channel, struct kmcl_followup *followup)
+{
+    struct kmcl_send *before;
+    struct kmcl_send *send;
+
+    if (channel->writer == NULL) {
+        return;
+    }
+    while ((send = next_to_go(channel, &before)) != NULL && has_slot(channel, send)) {
+        enum ring_status status = put(channel, send);
+
+        if (status == RING_OK || status == RING_TOO_LARGE) {
+            unlink_behind(channel, before);
+            leave_queue(channel, send, status, followup);
+            continue;
+        }
+        if (status == RING_FULL) {
+            status = wait_for_room(channel, send, followup);
+        }
+        if (status == RING_FULL) {
+            break; /* an event will come */
+        }
+        if (status != RING_OK) {
+            followup->broken = true;
+            break;
+        }
+    }
+    if (channel->queue_first == NULL) {
+        ring_writer_disarm(channel->writer);
+    }
+    followup->signal |= commit_unless_staging(channel);
+}
+
+/* ---- packets ---- */
+
+/* Lock held. */
+static enum kmcl_sent send_now(struct kmcl_channel *channel, struct kmcl_packet *packet)
+{
+    if (!channel->flowing || channel->queue_first != NULL || !has_slot(channel, &packet->send)) {
+        return KMCL_NO_ROOM;
+    }
+    switch (put(channel, &packet->send)) {
+    case RING_OK:
+        packet->state = packet->send.wire.flags != 0 ? PACKET_PENDING : PACKET_IDLE;
+        return KMCL_SENT;
+    case RING_TOO_LARGE:
+        return KMCL_TOO_LARGE;
+    default:
+        return KMCL_NO_ROOM; /* a broken ring shows again when the queue is looked at */
+    }
+}
+
+/* Copies what still lies with the caller. Lock held. */
+static void enqueue(struct kmcl_channel *channel, struct kmcl_send *send, void *payload)
+{
+    if (send->wire.payload_length > 0) {
+        memmove(payload, send->wire.payload, send->wire.payload_length);
+    }
+    send->wire.payload = payload;
+    append(channel, send);
+}
+
+static enum kmcl_sent submit(struct kmcl_packet *packet, bool may_queue)
+{
+    struct kmcl_channel *channel = packet->channel;
+    struct kmcl_followup followup;
+    bool is_done = packet->send.wire.flags == 0;
+    bool signal = false;
+
+    enum irql level = spin_lock_acquire(&channel->lock);
+    enum kmcl_sent sent = send_now(channel, packet);
+    if (sent == KMCL_SENT) {
+        signal = commit_unless_staging(channel);
+    } else if (sent == KMCL_NO_ROOM && may_queue) {
+        sent = KMCL_QUEUED;
+        channel->statistics.PacketsQueued++;
+        packet->state = PACKET_QUEUED;
+        enqueue(channel, &packet->send,
+                packet->storage + packet->header_capacity + KMCL_PIPE_HEADER_SIZE);
+        kmcl_followup_begin(&followup);
+        kmcl_queue_flush(channel, &followup);
+    }
+    spin_lock_release(&channel->lock, level);
+
+    if (signal) {
+        kmcl_signal(channel);
+    }
+    if (sent == KMCL_QUEUED) {
+        kmcl_followup_run(channel, &followup);
+    } else if (sent == KMCL_SENT && is_done) {
+        packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, NULL, 0);
+    }
+    return sent;
+}
+
+enum kmcl_sent kmcl_queue_packet(struct kmcl_packet *packet)
+{
+    return submit(packet, true);
+}
+
+enum kmcl_sent kmcl_queue_try(struct kmcl_packet *packet)
+{
+    return submit(packet, false);
+}
+
+enum kmcl_sent kmcl_queue_reply(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                                struct kmcl_followup *followup)
+{
+    struct kmcl_send *before;
+
+    if (channel->writer == NULL) {
+        return KMCL_TOO_LARGE;
+    }
+    if (next_to_go(channel, &before) == NULL) {
+        enum ring_status status = put(channel, &incoming->reply);
+
+        if (status == RING_OK) {
+            followup->signal |= commit_unless_staging(channel);
+            return KMCL_SENT;
+        }
+        if (status == RING_TOO_LARGE) {
+            return KMCL_TOO_LARGE;
+        }
+    }
+    enqueue(channel, &incoming->reply, incoming->copy);
+    kmcl_queue_flush(channel, followup);
+    return KMCL_QUEUED;
+}
+
+void kmcl_queue_cancel(struct kmcl_packet *packet)
+{
+    struct kmcl_channel *channel = packet->channel;
+    struct kmcl_send *before = NULL;
+
+    if (packet->state == PACKET_QUEUED) {
+        for (struct kmcl_send *at = channel->queue_first; at != &packet->send; at = at->next) {
+            before = at;
+        }
+        unlink_behind(channel, before);
+    } else {
+        kmcl_transaction_replace(&channel->transactions, packet->send.wire.transaction_id,
+                                 &kmcl_tombstone);
+    }
+    packet->state = PACKET_IDLE;
+}
+
+void kmcl_queue_abort(struct kmcl_channel *channel)
+{
+    struct kmcl_followup followup;
+    struct kmcl_packet *packet;
+    uint32_t cursor = 0;
+
+    kmcl_followup_begin(&followup);
+    enum irql level = spin_lock_acquire(&channel->lock);
+    while ((packet = kmcl_transaction_end_any(&channel->transactions, &cursor)) != NULL) {
+        if (packet != &kmcl_tombstone) {
+            followup_add(&followup, packet, STATUS_DEVICE_REMOVED);
+        }
+    }
+    struct kmcl_send *send = channel->queue_first;
+    channel->queue_first = NULL;
+    channel->queue_last = NULL;
+    while (send != NULL) {
+        struct kmcl_send *next = send->next;
+        if (send->is_reply) {
+            kmcl_incoming_recycle(channel, incoming_of(send));
+        } else {
+            followup_add(&followup, packet_of(send), STATUS_DEVICE_REMOVED);
+        }
+        send = next;
+    }
+    spin_lock_release(&channel->lock, level);
+    kmcl_followup_run(channel, &followup);
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state machine of a channel.
+ *
+ *   DISABLED -> SEARCHING -> OPENING -> PAUSED <-> STARTING -> ACTIVE -> STOPPING -> SUSPENDING ->
+ * PAUSED PAUSED -> CLOSING -> DISABLED
+ *
+ * It is one work item at PASSIVE, the worker, which compares the state with what is wanted
+ * (enabled, paused) and with what happened (an offer, a rescind), and takes steps until there is
+ * none to take. Where a step has to wait for the driver or for a running callback the worker
+ * returns, and is queued again by whoever ends the wait; so it never stands on the stack above the
+ * callback that it waits for. It does stand there while the host or a state callback is waited for;
+ * work that runs meanwhile and finds it there only leaves a note.
+ */
+
+#include <string.h>
+
+#include "kernel/clock.h"
+#include "kernel/irql.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "vmbus/kmcl/kmcl.h"
+
+/* Hosts below this want GPADLs torn down before the channel is closed, later ones after (Linux
+ * drivers/net/hyperv). */
+#define VERSION_GPADLS_OUTLIVE_CHANNEL 0x00040000u
+
+/* ---- states ---- */
+
+const char *kmcl_state_name(enum kmcl_state state)
+{
+    static const char *const names[KMCL_STATE_COUNT] = {
+        [KMCL_DISABLED] = "disabled", [KMCL_SEARCHING] = "waiting for an offer",
+        [KMCL_OPENING] = "opening",   [KMCL_PAUSED] = "paused",
+        [KMCL_STARTING] = "starting", [KMCL_ACTIVE] = "active",
+        [KMCL_STOPPING] = "stopping", [KMCL_SUSPENDING] = "suspending",
+        [KMCL_CLOSING] = "closing",
+    };
+
+    return names[state];
+}
+
+void kmcl_state_set(struct kmcl_channel *channel, enum kmcl_state state)
+{
+    static const uint16_t allowed[KMCL_STATE_COUNT] = {
+        [KMCL_DISABLED] = 1u << KMCL_SEARCHING,
+        [KMCL_SEARCHING] = 1u << KMCL_OPENING | 1u << KMCL_DISABLED,
+        [KMCL_OPENING] = 1u << KMCL_PAUSED | 1u << KMCL_DISABLED,
+        [KMCL_PAUSED] = 1u << KMCL_STARTING | 1u << KMCL_CLOSING,
+        [KMCL_STARTING] = 1u << KMCL_ACTIVE | 1u << KMCL_STOPPING,
+        [KMCL_ACTIVE] = 1u << KMCL_STOPPING,
+        [KMCL_STOPPING] = 1u << KMCL_SUSPENDING,
+        [KMCL_SUSPENDING] = 1u << KMCL_PAUSED,
+        [KMCL_CLOSING] = 1u << KMCL_DISABLED,
+    };
+    enum irql level = spin_lock_acquire(&channel->lock);
+
+    ASSERT((allowed[channel->state] & 1u << state) != 0);
+    channel->state = state;
+    spin_lock_release(&channel->lock, level);
+}
+
+bool kmcl_is_leaving(const struct kmcl_channel *channel)
+{
+    return !channel->enabled || channel->rescinded || channel->broken;
+}
+
+bool kmcl_is_below(const struct kmcl_channel *channel)
+{
+    return channel->worker_running || channel->intake == INTAKE_RUNNING;
+}
+
+void kmcl_leave(struct kmcl_channel *channel)
+{
+    kmcl_synchronous_release(channel);
+    passive_work_queue(&channel->state_work);
+    /* In case EvtChannelPostStarted, below the worker, waits for packets that only the close
+     * completes. */
+    passive_work_queue(&channel->close_work);
+}
+
+void kmcl_break(struct kmcl_channel *channel)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+    bool is_news = !channel->broken;
+    struct ring_fault fault = {RING_FAULT_NONE, 0};
+
+    channel->broken = true;
+    if (channel->writer != NULL && is_news) {
+        fault = channel->writer->fault.kind != RING_FAULT_NONE ? channel->writer->fault
+                                                               : channel->reader->fault;
+        channel->statistics.RingFaults += fault.kind != RING_FAULT_NONE;
+    }
+    spin_lock_release(&channel->lock, level);
+    if (is_news) {
+        log_warning("kmcl", "%s: closing the channel: %s %#llx", channel->name,
+                    ring_fault_name(fault.kind), (unsigned long long)fault.value);
+        kmcl_leave(channel);
+    }
+}
+
+/* ---- steps; each returns whether another may follow ---- */
+
+static bool search_step(struct kmcl_channel *channel)
+{
+    if (channel->bus == NULL && channel->enabled) {
+        return false;
+    }
+    kmcl_client_stop_searching(channel);
+    kmcl_state_set(channel, channel->bus != NULL ? KMCL_OPENING : KMCL_DISABLED);
+    return true;
+}
+
+/* The way back from an open that did not come to an end. */
+static bool give_up_opening(struct kmcl_channel *channel, NTSTATUS reason)
+{
+    kmcl_client_release(channel);
+    channel->enabled = false;
+    kmcl_state_set(channel, KMCL_DISABLED);
+    if (reason != STATUS_SUCCESS && channel->pnp_failure != NULL) {
+        channel->pnp_failure(kmcl_channel_handle(channel), reason);
+    }
+    return true;
+}
+
+static bool open_step(struct kmcl_channel *channel)
+{
+    NTSTATUS status;
+
+    if (!channel->enabled) {
+        return give_up_opening(channel, STATUS_SUCCESS);
+    }
+    status = kmcl_client_open(channel);
+    if (status != STATUS_SUCCESS) {
+        return give_up_opening(channel, status);
+    }
+    if (channel->callbacks.EvtChannelOpened != NULL) {
+        status = channel->callbacks.EvtChannelOpened(kmcl_channel_handle(channel));
+    }
+    if (!NT_SUCCESS(status)) {
+        kmcl_client_close(channel);
+        return give_up_opening(channel, STATUS_SUCCESS);
+    }
+    kmcl_state_set(channel, KMCL_PAUSED);
+    return true;
+}
+
+static bool paused_step(struct kmcl_channel *channel)
+{
+    if (kmcl_is_leaving(channel)) {
+        kmcl_state_set(channel, KMCL_CLOSING);
+        return true;
+    }
+    if (!channel->paused) {
+        kmcl_state_set(channel, KMCL_STARTING);
+        return true;
+    }
+    return false;
+}
+
+static bool start_step(struct kmcl_channel *channel)
+{
+    if (channel->callbacks.EvtChannelStarted != NULL) {
+        channel->callbacks.EvtChannelStarted(kmcl_channel_handle(channel));
+    }
+    if (kmcl_is_leaving(channel)) {
+        kmcl_state_set(channel, KMCL_STOPPING);
+        return true;
+    }
+    kmcl_state_set(channel, KMCL_ACTIVE);
+    kmcl_intake_start(channel);
+    if (channel->callbacks.EvtChannelPostStarted != NULL) {
+        channel->callbacks.EvtChannelPostStarted(kmcl_channel_handle(channel));
+    }
+    return true;
+}
+
+static bool active_step(struct kmcl_channel *channel)
+{
+    if (!kmcl_is_leaving(channel) && !channel->paused) {
+        return false;
+    }
+    kmcl_state_set(channel, KMCL_STOPPING);
+    return true;
+}
+
+static bool stop_step(struct kmcl_channel *channel)
+{
+    if (!kmcl_intake_stop(channel)) {
+        return false; /* the drain queues us when it leaves */
+    }
+    kmcl_state_set(channel, KMCL_SUSPENDING);
+    if (channel->callbacks.EvtChannelSuspend != NULL) {
+        channel->callbacks.EvtChannelSuspend(kmcl_channel_handle(channel));
+    }
+    return true;
+}
+
+static bool suspend_step(struct kmcl_channel *channel)
+{
+    if (channel->outstanding > 0) {
+        return false; /* the last completion queues us */
+    }
+    kmcl_state_set(channel, KMCL_PAUSED);
+    return true;
+}
+
+static bool close_step(struct kmcl_channel *channel)
+{
+    bool gpadls_first = vmbus_version() < VERSION_GPADLS_OUTLIVE_CHANNEL;
+    PFN_VMB_CHANNEL_CLOSED closed = channel->callbacks.EvtChannelClosed;
+
+    if (gpadls_first && closed != NULL) {
+        closed(kmcl_channel_handle(channel));
+    }
+    kmcl_client_close(channel);
+    if (!gpadls_first && closed != NULL) {
+        closed(kmcl_channel_handle(channel));
+    }
+    kmcl_client_release(channel);
+    channel->enabled = false;
+    kmcl_state_set(channel, KMCL_DISABLED);
+    return true;
+}
+
+static bool step(struct kmcl_channel *channel)
+{
+    switch (channel->state) {
+    case KMCL_SEARCHING:
+        return search_step(channel);
+    case KMCL_OPENING:
+        return open_step(channel);
+    case KMCL_PAUSED:
+        return paused_step(channel);
+    case KMCL_STARTING:
+        return start_step(channel);
+    case KMCL_ACTIVE:
+        return active_step(channel);
+    case KMCL_STOPPING:
+        return stop_step(channel);
+    case KMCL_SUSPENDING:
+        return suspend_step(channel);
+    case KMCL_CLOSING:
+        return close_step(channel);
+    default:
+        return false;
+    }
+}
+
+void kmcl_state_work(void *context)
+{
+    struct kmcl_channel *channel = context;
+
+    if (channel->worker_running) {
+        channel->worker_again = true;
+        return;
+    }
+    channel->worker_running = true;
+    do {
+        channel->worker_again = false;
+        while (step(channel)) {
+        }
+    } while (channel->worker_again);
+    channel->worker_running = false;
+}
+
+void kmcl_close_work(void *context)
+{
+    struct kmcl_channel *channel = context;
+
+    if (channel->worker_running && channel->state == KMCL_ACTIVE && kmcl_is_leaving(channel) &&
+        kmcl_intake_stop(channel)) {
+        kmcl_client_close(channel);
+    }
+}
+
+/* ---- what drivers ask for ---- */
+
+/* A wait that the host's limits, and the driver that owes packets, end. */
+static void wait_for(struct kmcl_channel *channel, bool (*condition)(void *channel))
+{
+    passive_work_queue(&channel->state_work);
+    if (wait_until(condition, channel, clock_after(KMCL_PATIENCE))) {
+        return;
+    }
+    log_warning("kmcl", "%s: still %s; %u delivered packets are not completed", channel->name,
+                kmcl_state_name(channel->state), (unsigned)channel->outstanding);
+    (void)wait_until(condition, channel, WAIT_WITHOUT_LIMIT);
+}
+
+/* The channel, if its caller may wait for it. */
+static struct kmcl_channel *waitable(VMBCHANNEL handle, const char *function)
+{
+    struct kmcl_channel *channel = kmcl_channel_of(handle, function);
+
+    kmcl_require_passive(function);
+    if (kmcl_is_below(channel)) {
+        kmcl_misuse(function, "called from a callback of the channel, or from inside its wait");
+    }
+    return channel;
+}
+
+NTSTATUS VmbChannelEnable(VMBCHANNEL Channel)
+{
+    struct kmcl_channel *channel = kmcl_channel_find(Channel);
+
+    if (channel == NULL) {
+        return STATUS_INVALID_PARAMETER_1;
+    }
+    kmcl_require_passive(__func__);
+    if (channel->state != KMCL_DISABLED || channel->worker_running) {
+        return STATUS_INVALID_DEVICE_REQUEST;
+    }
+    if (!channel->has_target || channel->process_packet == NULL) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    if (channel->name[0] == 0) {
+        struct vmbus_guid type;
+        memcpy(&type, &channel->target_type, sizeof(type));
+        const char *name = vmbus_class_name(&type);
+        for (unsigned i = 0; i < KMCL_NAME_SIZE - 1 && name[i] != 0; i++) {
+            channel->name[i] = name[i];
+        }
+    }
+    channel->enabled = true;
+    channel->rescinded = false;
+    channel->broken = false;
+    memset(&channel->instance, 0, sizeof(channel->instance));
+    kmcl_state_set(channel, KMCL_SEARCHING);
+    kmcl_client_search(channel);
+    return STATUS_SUCCESS;
+}
+
+static bool is_disabled(void *context)
+{
+    const struct kmcl_channel *channel = context;
+
+    return channel->state == KMCL_DISABLED && !channel->worker_running;
+}
+
+VOID VmbChannelDisable(VMBCHANNEL Channel)
+{
+    struct kmcl_channel *channel = waitable(Channel, __func__);
+
+    if (!is_disabled(channel)) {
+        channel->enabled = false;
+        kmcl_leave(channel);
+        wait_for(channel, is_disabled);
+    }
+}
+
+static bool is_at_rest(void *context)
+{
+    struct kmcl_channel *channel = context;
+
+    return !channel->worker_running &&
+           !atomic_load_explicit(&channel->state_work.queued, memory_order_acquire);
+}
+
+VOID VmbChannelStart(VMBCHANNEL Channel)
+{
+    struct kmcl_channel *channel = waitable(Channel, __func__);
+
+    channel->paused = false;
+    if (channel->state == KMCL_PAUSED) {
+        wait_for(channel, is_at_rest);
+    }
+}
+
+static bool is_paused(void *context)
+{
+    const struct kmcl_channel *channel = context;
+
+    return channel->state <= KMCL_PAUSED && !channel->worker_running;
+}
+
+VOID VmbChannelPause(VMBCHANNEL Channel)
+{
+    struct kmcl_channel *channel = waitable(Channel, __func__);
+
+    channel->paused = true;
+    if (!is_paused(channel)) {
+        wait_for(channel, is_paused);
+    }
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests that are waited for. The packet is an ordinary one; its routine sets the waiter's event.
+ * A waiter that gives up takes the packet back from the queue, or leaves a tombstone in the table
+ * for the host's late answer to find.
+ */
+
+#include <string.h>
+
+#include "kernel/clock.h"
+#include "kernel/irql.h"
+#include "vmbus/kmcl/kmcl.h"
+
+static VOID request_done(VMBPACKET Packet, NTSTATUS Status, PVOID Buffer, UINT32 BufferLength)
+{
+    struct kmcl_waiter *waiter = kmcl_packet_of(Packet)->pointer;
+
+    waiter->status = Status;
+    waiter->length = BufferLength;
+    if (Status == STATUS_SUCCESS && waiter->buffer != NULL && BufferLength > 0) {
+        if (BufferLength <= waiter->capacity) {
+            memcpy(waiter->buffer, Buffer, BufferLength);
+        } else {
+            waiter->status = STATUS_BUFFER_TOO_SMALL;
+        }
+    }
+    event_set(&waiter->done);
+}
+
+/* Ends the wait without the host, if the host cannot touch the caller's memory any more. Lock held.
+ */
+static bool give_up(struct kmcl_waiter *waiter, NTSTATUS status)
+{
+    struct kmcl_packet *packet = waiter->packet;
+
+    /* Idle: its routine is about to run. */
+    if (packet->state == PACKET_IDLE ||
+        (packet->state == PACKET_PENDING && waiter->has_external_data)) {
+        return false;
+    }
+    kmcl_queue_cancel(packet);
+    waiter->status = status;
+    waiter->length = 0;
+    event_set(&waiter->done);
+    return true;
+}
+
+void kmcl_synchronous_release(struct kmcl_channel *channel)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+
+    for (struct kmcl_waiter *waiter = channel->waiters; waiter != NULL; waiter = waiter->next) {
+        (void)give_up(waiter, STATUS_DEVICE_REMOVED);
+    }
+    spin_lock_release(&channel->lock, level);
+}
+
+static void enter(struct kmcl_channel *channel, struct kmcl_waiter *waiter)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+
+    waiter->next = channel->waiters;
+    channel->waiters = waiter;
+    spin_lock_release(&channel->lock, level);
+}
+
+static void leave(struct kmcl_channel *channel, const struct kmcl_waiter *waiter)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+    struct kmcl_waiter **link = &channel->waiters;
+
+    while (*link != waiter) {
+        link = &(*link)->next;
+    }
+    *link = waiter->next;
+    spin_lock_release(&channel->lock, level);
+}
+
+/* Waits for the routine or the deadline. */
+static NTSTATUS wait(struct kmcl_channel *channel, struct kmcl_waiter *waiter, uint64_t deadline)
+{
+    if (event_is_set(&waiter->done) || event_wait(&waiter->done, deadline)) {
+        return waiter->status;
+    }
+    enum irql level = spin_lock_acquire(&channel->lock);
+    bool given_up = give_up(waiter, STATUS_CANCELLED);
+    spin_lock_release(&channel->lock, level);
+    if (!given_up) {
+        /* The host may still write to the caller's pages: its completion, or the close of the
+         * channel, ends this. */
+        (void)event_wait(&waiter->done, WAIT_WITHOUT_LIMIT);
+    }
+    return waiter->status == STATUS_SUCCESS ? STATUS_CANCELLED : waiter->status;
+}
+
+/* Whether the caller's request could ever be served, and its packet. */
+static NTSTATUS check_caller(struct kmcl_channel *channel, bool waits)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+    bool is_gone = channel->state == KMCL_DISABLED || kmcl_is_leaving(channel);
+    bool is_stuck = channel->intake == INTAKE_RUNNING ||
+                    (channel->worker_running && channel->state != KMCL_ACTIVE);
+    spin_lock_release(&channel->lock, level);
+
+    if (is_gone) {
+        return STATUS_DEVICE_REMOVED;
+    }
+    return is_stuck && waits ? STATUS_INVALID_DEVICE_REQUEST : STATUS_SUCCESS;
+}
+
+static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *waiter,
+                              const LARGE_INTEGER *timeout)
+{
+    uint64_t deadline = WAIT_WITHOUT_LIMIT; /* asked for by the caller; a close ends it too */
+    enum kmcl_sent sent;
+    NTSTATUS status;
+
+    if (timeout != NULL && timeout->QuadPart < 0) {
+        deadline = clock_after(UINT64_C(0) - (uint64_t)timeout->QuadPart);
+    }
+    enter(channel, waiter);
+    if (timeout != NULL && timeout->QuadPart == 0) {
+        sent = kmcl_queue_try(waiter->packet);
+    } else {
+        sent = kmcl_queue_packet(waiter->packet);
+    }
+    if (sent == KMCL_TOO_LARGE) {
+        status = STATUS_INVALID_PARAMETER;
+    } else if (sent == KMCL_NO_ROOM) {
+        status = STATUS_BUFFER_OVERFLOW;
+    } else {
+        status = wait(channel, waiter, deadline);
+    }
+    leave(channel, waiter);
+    return status;
+}
+
+NTSTATUS VmbChannelSendSynchronousRequest(VMBCHANNEL Channel, PVOID Buffer, UINT32 BufferSize,
+                                          PMDL ExternalDataMdl, UINT32 Flags,
+                                          PVOID CompletionBuffer, PUINT32 CompletionBufferSize,
+                                          PLARGE_INTEGER Timeout)
+{
+    struct kmcl_channel *channel = kmcl_channel_find(Channel);
+    const bool wants_completion = (Flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) != 0;
+    const bool waits = Timeout == NULL || Timeout->QuadPart != 0 || wants_completion;
+    const uint32_t capacity = CompletionBufferSize != NULL ? *CompletionBufferSize : 0;
+    struct kmcl_waiter waiter = {.has_external_data = ExternalDataMdl != NULL};
+    NTSTATUS status;
+
+    if (channel == NULL) {
+        return STATUS_INVALID_PARAMETER_1;
+    }
+    if (waits) {
+        kmcl_require_passive(__func__);
+    }
+    if (capacity % 8 != 0 || (ExternalDataMdl != NULL && !wants_completion) ||
+        (Flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    if (Timeout != NULL && Timeout->QuadPart > 0) {
+        return STATUS_NOT_SUPPORTED;
+    }
+    status = check_caller(channel, waits);
+    if (status != STATUS_SUCCESS) {
+        return status;
+    }
+    waiter.packet = kmcl_packet_allocate(channel);
+    if (waiter.packet == NULL) {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    waiter.packet->routine = request_done;
+    waiter.packet->pointer = &waiter;
+    waiter.buffer = CompletionBuffer;
+    waiter.capacity = capacity;
+    event_initialise(&waiter.done);
+    status = kmcl_packet_prepare(waiter.packet, Buffer, BufferSize, Flags);
+    if (status == STATUS_SUCCESS && ExternalDataMdl != NULL) {
+        status = kmcl_packet_add_mdl(waiter.packet, ExternalDataMdl);
+    }
+    if (status == STATUS_SUCCESS) {
+        status = send_and_wait(channel, &waiter, Timeout);
+    }
+    kmcl_packet_free(waiter.packet);
+    if (CompletionBufferSize != NULL &&
+        (status == STATUS_SUCCESS || status == STATUS_BUFFER_TOO_SMALL)) {
+        *CompletionBufferSize = waiter.length;
+    }
+    return status;
+}
