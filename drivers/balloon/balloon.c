@@ -383,7 +383,6 @@ static void channel_post_started(VMBCHANNEL channel)
     (void)channel;
     balloon.version_index = 0;
     balloon.statistics.version = 0;
-    balloon.statistics.status_suppressed = false;
     request_version();
 }
 
@@ -447,6 +446,8 @@ static void leave(void)
 static NTSTATUS configure(VMBCHANNEL channel)
 {
     static const GUID class = DYNAMIC_MEMORY_CLASS_INITIALISER;
+    static WCHAR name_text[] = u"balloon";
+    const UNICODE_STRING name = {sizeof(name_text) - sizeof(WCHAR), sizeof(name_text), name_text};
     VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
     NTSTATUS status;
 
@@ -465,6 +466,8 @@ static NTSTATUS configure(VMBCHANNEL channel)
         status = VmbChannelInitSetProcessPacketCallbacks(channel, packet_received, NULL);
     if (NT_SUCCESS(status))
         status = VmbChannelInitSetStateChangeCallbacks(channel, &callbacks);
+    if (NT_SUCCESS(status))
+        status = VmbChannelInitSetFriendlyName(channel, &name);
     if (NT_SUCCESS(status))
         status = VmbClientChannelInitSetTargetPnp(channel, &class, NULL, channel_pnp_failed);
     return status;

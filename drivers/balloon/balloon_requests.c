@@ -61,7 +61,6 @@ static void inflate(void *context)
     balloon.parts++;
 
     const bool more = taken > 0 && balloon.done < balloon.asked && balloon_pages_spare() > 0;
-    balloon.response.head.reserved = 0;
     balloon.response.head.more_and_range_count =
         DYNAMIC_MEMORY_BALLOON_RANGE_COUNT(ranges) | (more ? DYNAMIC_MEMORY_BALLOON_MORE : 0);
 

@@ -37,6 +37,7 @@ static void the_channel_is_set_up_for_the_protocol(void **state)
     assert_memory_equal(&fake_kmcl.type, class, sizeof(class));
     assert_true(fake_kmcl.any_instance);
     assert_true(fake_kmcl.passive);
+    assert_true(fake_kmcl.named);
     assert_int_equal(fake_kmcl.maximum_packet_size, 4096);
     assert_int_equal(fake_kmcl.incoming_pages, 4);
     assert_int_equal(fake_kmcl.outgoing_pages, 4);
@@ -279,11 +280,13 @@ static void the_status_waits_for_room_in_the_ring(void **state)
 
 static void negotiate_again(void)
 {
+
     assert_int_equal(fake_kmcl.enabled, 2);
     assert_int_equal(balloon_state(), BALLOON_WAITING);
     forget_messages();
     fake_kmcl_open();
     assert_int_equal(messages_left(), 1);
+    assert_int_equal(statistics().version, 0);
     host_says_version(true);
     host_says_capabilities(DYNAMIC_MEMORY_CAPABILITIES_ACCEPTED);
     assert_int_equal(balloon_state(), BALLOON_IDLE);
@@ -393,6 +396,17 @@ static void without_memory_for_the_ledger_the_channel_does_not_open(void **state
     assert_int_equal(lines_with("no memory for the list of pages"), 1);
 }
 
+static void a_driver_that_cannot_start_says_so(void **state)
+{
+    balloon.exit_hook.leave();
+    fixture_reset(state);
+    fake_kmcl.enable_fails = true;
+    balloon_start();
+    assert_int_equal(balloon_state(), BALLOON_FAILED);
+    assert_int_equal(fake_kmcl.state, FAKE_KMCL_NONE);
+    assert_int_equal(lines_with("cannot start: status 0xc000009a"), 1);
+}
+
 static void a_channel_that_cannot_be_enabled_ends_the_driver(void **state)
 {
     (void)state;
@@ -420,6 +434,22 @@ static void leaving_without_a_device_is_quiet(void **state)
     balloon.exit_hook.leave();
     run();
     assert_int_equal(balloon_state(), BALLOON_STOPPED);
+}
+
+static void the_report_tells_state_and_counts(void **state)
+{
+    (void)state;
+    balloon_report();
+    assert_int_equal(lines_with("state: waiting for the device"), 1);
+    assert_int_equal(lines_with("protocol"), 0);
+    fake_kmcl_open();
+    host_says_version(true);
+    host_says_capabilities(DYNAMIC_MEMORY_CAPABILITIES_ACCEPTED);
+    host_asks_for_pages(7);
+    balloon_report();
+    assert_int_equal(lines_with("state: idle"), 1);
+    assert_int_equal(lines_with("protocol 2.0; pages: 7 held by the host, 7 taken"), 1);
+    assert_int_equal(lines_with("messages: 3 received, 0 malformed"), 1);
 }
 
 static void a_message_that_cannot_be_sent_is_reported_once(void **state)
@@ -473,7 +503,9 @@ int main(void)
         WAITING(a_channel_that_does_not_open_is_reported),
         WAITING(an_offer_taken_back_while_opening_is_waited_for_again),
         WAITING(without_memory_for_the_ledger_the_channel_does_not_open),
+        WAITING(a_driver_that_cannot_start_says_so),
         NEGOTIATED(a_channel_that_cannot_be_enabled_ends_the_driver),
+        WAITING(the_report_tells_state_and_counts),
         NEGOTIATED(leaving_closes_the_channel_for_good),
         WAITING(leaving_without_a_device_is_quiet),
         NEGOTIATED(a_message_that_cannot_be_sent_is_reported_once),

@@ -245,6 +245,34 @@ static void a_request_right_after_the_last_answer_is_served(void **state)
     assert_int_equal(statistics().ballooned, 7);
 }
 
+static void a_request_while_the_last_answer_still_waits_is_served_after_it(void **state)
+{
+    unsigned responses;
+    (void)state;
+
+    fake_kmcl.ring_is_full = true;
+    host_asks_for_pages(3);
+    host_asks_for_pages(4);
+    assert_int_equal(statistics().responses, 1);
+    assert_int_equal(statistics().ballooned, 3);
+    fake_kmcl_make_room();
+    run();
+    assert_int_equal(take_responses(&responses), 3);
+    assert_int_equal(take_responses(&responses), 4);
+    assert_int_equal(lines_with("ballooned 4 pages of 4 asked in 1 message; 7 held"), 1);
+}
+
+static void a_large_block_is_taken_whole(void **state)
+{
+    unsigned responses;
+    (void)state;
+
+    host_asks_for_pages(512);
+    assert_int_equal(take_responses(&responses), 512);
+    assert_int_equal(taken_count, 1);
+    assert_int_equal(dynamic_memory_range_first(taken_ranges[0]) % 512, 0);
+}
+
 static void pages_of_an_answer_that_never_left_are_the_guests(void **state)
 {
     const size_t free_before = fake_pages_free_count();
@@ -273,7 +301,14 @@ static void pages_of_an_answer_that_cannot_be_sent_are_the_guests(void **state)
     assert_int_equal(fake_pages_free_count(), free_before);
     assert_int_equal(statistics().ballooned, 0);
     assert_int_equal(statistics().replies_dropped, 1);
+    assert_int_equal(statistics().requests_partial, 1);
+    assert_int_equal(lines_with("ballooned 0 pages of 1000 asked"), 1);
     assert_int_equal(balloon_state(), BALLOON_IDLE);
+
+    fake_kmcl.send_fails = false;
+    host_asks_for_pages(1000);
+    assert_int_equal(messages_left(), 1);
+    assert_int_equal(statistics().ballooned, 1000);
 }
 
 static void a_request_after_a_lost_answer_starts_clean(void **state)
@@ -316,6 +351,8 @@ static void returned_pages_are_confirmed_once(void **state)
     assert_int_equal(fake_pages_free_count(), free_before);
     assert_int_equal(statistics().returned, 8192);
     assert_int_equal(statistics().pages_refused, 0);
+    assert_int_equal(statistics().unballoon_requests, 1);
+    assert_int_equal(lines_with("did not hold"), 0);
     assert_int_equal(lines_with("got 8192 pages back in 1 message; 0 held"), 1);
 }
 
@@ -491,6 +528,7 @@ static void added_memory_is_used_and_confirmed(void **state)
     /* The ledger has grown, from 3 pages to the bits of 0x18000 frames, which are 3 as well. */
     assert_int_equal(fake_pages_free_count(), free_before + 16384);
     assert_int_equal(statistics().hot_added, 16384);
+    assert_int_equal(statistics().hot_add_requests, 1);
     assert_int_equal(lines_with("hot added 16384 pages at frame 0x14000"), 1);
 }
 
@@ -642,6 +680,8 @@ int main(void)
         TEST(a_request_for_nothing_gets_an_empty_answer),
         TEST(a_second_request_amid_the_first_is_ignored),
         TEST(a_request_right_after_the_last_answer_is_served),
+        TEST(a_request_while_the_last_answer_still_waits_is_served_after_it),
+        TEST(a_large_block_is_taken_whole),
         TEST(pages_of_an_answer_that_never_left_are_the_guests),
         TEST(pages_of_an_answer_that_cannot_be_sent_are_the_guests),
         TEST(a_request_after_a_lost_answer_starts_clean),

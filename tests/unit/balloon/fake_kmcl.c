@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "kernel/irql.h"
+#include "kernel/work.h"
 
 struct VMBCHANNEL__ {
     PFN_VMB_CHANNEL_PROCESS_PACKET process_packet;
@@ -198,6 +199,8 @@ VOID VmbChannelDisable(VMBCHANNEL channel)
     assert_int_equal(irql_current(), IRQL_PASSIVE);
     fake_kmcl.disabled++;
     close_channel();
+    passive_work_run(); /* a wait for the host's answer does so */
+    assert_int_equal(fake_kmcl.state, FAKE_KMCL_DISABLED);
 }
 
 NTSTATUS VmbChannelInitSetMaximumPacketSize(VMBCHANNEL channel, UINT32 size)
@@ -224,6 +227,13 @@ NTSTATUS VmbChannelInitSetStateChangeCallbacks(VMBCHANNEL channel,
     assert_int_equal(callbacks->Version, 1);
     assert_int_equal(callbacks->Size, sizeof(*callbacks));
     channel->callbacks = *callbacks;
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS VmbChannelInitSetFriendlyName(VMBCHANNEL channel, PCUNICODE_STRING name)
+{
+    check_configurable(channel);
+    fake_kmcl.named = name->Length > 0;
     return STATUS_SUCCESS;
 }
 

@@ -33,6 +33,7 @@ struct fake_kmcl {
     uint32_t incoming_pages;
     uint32_t outgoing_pages;
     bool passive;
+    bool named;
     GUID type;
     bool any_instance;
 

@@ -60,7 +60,7 @@ static size_t next_message;
 static uint32_t last_transaction_id;
 static uint32_t host_transaction_id;
 
-int fixture_start(void **state)
+void fixture_reset(void **state)
 {
     test_arch_setup(state);
     fake_kmcl_reset();
@@ -70,6 +70,11 @@ int fixture_start(void **state)
     next_message = 0;
     last_transaction_id = 0;
     host_transaction_id = 1000;
+}
+
+int fixture_start(void **state)
+{
+    fixture_reset(state);
     balloon_start();
     return 0;
 }

@@ -23,6 +23,9 @@ int fixture_end(void **state);
 int fixture_start_negotiated(void **state);
 int fixture_start_negotiated_without_status(void **state);
 
+/* A new world, in which the driver has not started yet. */
+void fixture_reset(void **state);
+
 /* Lets passive work run, and time pass. */
 void run(void);
 void pass_time(uint64_t duration);
