@@ -5,6 +5,7 @@
 #include "arch/cpu.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
+#include "kernel/start.h"
 #include "test_arch.h"
 
 static uint64_t slow_time, fast_time;
@@ -57,14 +58,15 @@ static void time_stands_at_zero_without_a_source(void **state)
     assert_int_equal(clock_after(5), 5);
 }
 
-static void time_starts_at_zero_whatever_the_source_reads(void **state)
+static void time_is_counted_from_the_entry_of_the_guest_whatever_the_source_reads(void **state)
 {
     (void)state;
+    clock_initialise(arch_counter() - 1234); /* it makes a tick each 100 ns */
     slow_time = 5000;
     clock_source_register(&slow);
-    assert_int_equal(clock_now(), 0);
+    assert_int_equal(clock_now(), 1234);
     slow_time += 70;
-    assert_int_equal(clock_now(), 70);
+    assert_int_equal(clock_now(), 1304);
     assert_string_equal(clock_source_name(), "slow");
 }
 
@@ -104,9 +106,9 @@ static void time_never_runs_backwards(void **state)
     (void)state;
     uint64_t before = clock_now();
 
-    slow_time -= 1000;
+    slow_time -= 5000; /* behind its own start */
     assert_int_equal(clock_now(), before);
-    slow_time += 999;
+    slow_time += 4999;
     assert_int_equal(clock_now(), before);
     slow_time += 2;
     assert_int_equal(clock_now(), before + 1);
@@ -306,6 +308,21 @@ static void the_device_is_only_programmed_for_something_earlier(void **state)
     assert_string_equal(clock_event_name(), "virtual timer");
 }
 
+static void an_interrupt_just_before_the_deadline_expires_nothing(void **state)
+{
+    (void)state;
+    clock_event_register(&device);
+    uint64_t deadline = clock_after(1000);
+    timer_arm(&timer_a, deadline);
+    test_time_pass(deadline - 20 - clock_now());
+    assert_true(test_interrupt(fire, NULL));
+    assert_string_equal(order, "");
+    test_time_pass(20);
+    assert_true(test_interrupt(fire, NULL));
+    assert_string_equal(order, "a");
+    clock_event_unregister(&device);
+}
+
 static void timers_move_to_a_better_device(void **state)
 {
     (void)state;
@@ -326,7 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(time_stands_at_zero_without_a_source),
-        cmocka_unit_test(time_starts_at_zero_whatever_the_source_reads),
+        cmocka_unit_test(time_is_counted_from_the_entry_of_the_guest_whatever_the_source_reads),
         cmocka_unit_test(time_goes_on_over_a_change_to_a_better_source_and_back),
         cmocka_unit_test(a_worse_source_changes_nothing),
         cmocka_unit_test(time_never_runs_backwards),
@@ -340,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup(a_timer_may_arm_itself_again_while_it_expires, setup),
         cmocka_unit_test_setup(timers_wait_for_dispatch_level_to_end, setup),
         cmocka_unit_test_setup(the_device_is_only_programmed_for_something_earlier, setup),
+        cmocka_unit_test_setup(an_interrupt_just_before_the_deadline_expires_nothing, setup),
         cmocka_unit_test_setup(timers_move_to_a_better_device, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

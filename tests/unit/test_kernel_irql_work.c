@@ -173,6 +173,13 @@ static void work_of_an_interrupt_at_dispatch_level_waits_for_who_was_interrupted
     assert_string_equal(trace, "ab");
 }
 
+static void queue_a_and_b_only(void *context)
+{
+    (void)context;
+    deferred_work_queue(&item_a);
+    deferred_work_queue(&item_b);
+}
+
 static void queue_context(void *context)
 {
     deferred_work_queue(context);
@@ -273,6 +280,40 @@ static void work_queued_with_interrupts_off_runs_when_the_level_falls(void **sta
     assert_string_equal(trace, "a");
 }
 
+static void work_of_an_interrupt_at_any_moment_of_a_lowering_runs(void **state)
+{
+    (void)state;
+    for (unsigned moment = 1;; moment++) {
+        trace[0] = '\0';
+        enum irql previous = irql_raise_to_dispatch();
+        deferred_work_queue(&item_a);
+        test_interrupt_later(moment, queue_context, &item_b);
+        irql_lower(previous);
+        if (test_interrupt_still_to_come()) {
+            assert_true(moment > 2);
+            return;
+        }
+        assert_string_equal(trace, "ab");
+        assert_int_equal(irql_current(), IRQL_PASSIVE);
+    }
+}
+
+static void work_of_an_interrupt_at_any_moment_of_an_interrupt_exit_runs(void **state)
+{
+    (void)state;
+    for (unsigned moment = 1;; moment++) {
+        trace[0] = '\0';
+        test_interrupt_later(moment, queue_context, &item_d);
+        assert_true(test_interrupt(queue_a_and_b_only, NULL));
+        if (test_interrupt_still_to_come()) {
+            assert_true(moment > 3);
+            return;
+        }
+        assert_string_equal(trace, "abd");
+        assert_int_equal(irql_current(), IRQL_PASSIVE);
+    }
+}
+
 static void what_runs_is_counted(void **state)
 {
     (void)state;
@@ -306,6 +347,8 @@ int main(void)
         cmocka_unit_test_setup(passive_work_at_dispatch_level_panics, setup),
         cmocka_unit_test_setup(handlers_must_not_take_locks, setup),
         cmocka_unit_test_setup(work_queued_with_interrupts_off_runs_when_the_level_falls, setup),
+        cmocka_unit_test_setup(work_of_an_interrupt_at_any_moment_of_a_lowering_runs, setup),
+        cmocka_unit_test_setup(work_of_an_interrupt_at_any_moment_of_an_interrupt_exit_runs, setup),
         cmocka_unit_test_setup(what_runs_is_counted, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

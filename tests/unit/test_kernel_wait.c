@@ -125,6 +125,42 @@ static void a_wait_runs_passive_work(void **state)
     assert_true(event_wait(&event, WAIT_WITHOUT_LIMIT));
 }
 
+/* The same with every gap there is: set by the handler, by deferred work, by passive work. */
+static uint64_t interrupted_at;
+static void (*interrupted_by)(void *context);
+
+static void note_and_handle(void *context)
+{
+    interrupted_at = test_time();
+    interrupted_by(context);
+}
+
+static void an_interrupt_at_any_moment_of_a_wait_ends_it(void **state)
+{
+    (void)state;
+    struct work_item item;
+    void (*const handlers[])(void *context) = {set_event, queue_deferred, queue_passive};
+    void *const contexts[] = {&event, &item, &item};
+
+    work_item_initialise(&item, set_event, &event);
+    for (unsigned kind = 0; kind < 3; kind++) {
+        for (unsigned moment = 1;; moment++) {
+            event_clear(&event);
+            interrupted_by = handlers[kind];
+            test_interrupt_later(moment, note_and_handle, contexts[kind]);
+            bool met = event_wait(&event, clock_after(CLOCK_SECOND));
+            if (test_interrupt_still_to_come()) {
+                assert_false(met);
+                assert_true(moment > 4);
+                break;
+            }
+            assert_true(met || moment > 4); /* the last ones come when the wait is over */
+            assert_true(!met || test_time() - interrupted_at < CLOCK_MILLISECOND);
+            (void)passive_work_run();
+        }
+    }
+}
+
 static struct event inner_event;
 static bool inner_result;
 
@@ -340,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup(passive_work_may_wait_itself, setup),
         cmocka_unit_test_setup(endless_passive_work_does_not_hold_up_the_limit, setup),
         cmocka_unit_test_setup(an_interrupt_behind_the_last_look_ends_the_halt, setup),
+        cmocka_unit_test_setup(an_interrupt_at_any_moment_of_a_wait_ends_it, setup),
         cmocka_unit_test_setup(a_condition_met_before_the_halt_prevents_it, setup),
         cmocka_unit_test_setup(deferred_work_pending_at_the_last_look_prevents_the_halt, setup),
         cmocka_unit_test_setup(a_condition_may_take_a_lock, setup),

@@ -16,6 +16,11 @@
 static struct cpu cpu;
 static bool interrupts_on;
 static unsigned halts;
+static struct {
+    unsigned moment; /* 0: none */
+    void (*handler)(void *context);
+    void *context;
+} later;
 
 static uint64_t now = CLOCK_SECOND;
 static uint64_t timer_at = NOT_ARMED;
@@ -105,10 +110,28 @@ bool arch_interrupts_disable(void)
     return were_on;
 }
 
+void test_interrupt_later(unsigned moment, void (*handler)(void *context), void *context)
+{
+    later.moment = moment;
+    later.handler = handler;
+    later.context = context;
+}
+
+bool test_interrupt_still_to_come(void)
+{
+    bool still = later.moment != 0;
+
+    later.moment = 0;
+    return still;
+}
+
 /* What became due while interrupts were off comes now, like in a real processor. */
 void arch_interrupts_enable(void)
 {
     interrupts_on = true;
+    if (later.moment != 0 && --later.moment == 0) {
+        (void)test_interrupt(later.handler, later.context);
+    }
     while (timer_at <= now) {
         timer_fires();
     }
@@ -232,6 +255,7 @@ int test_arch_setup(void **state)
     cpu_initialise(&cpu);
     interrupts_on = true;
     halts = 0;
+    later.moment = 0;
     test_timer_arm_time = 0;
     test_map_memory_works = true;
     test_map_memory_calls = 0;

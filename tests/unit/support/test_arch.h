@@ -33,6 +33,16 @@ bool test_host_step(void);
  */
 bool test_interrupt(void (*handler)(void *context), void *context);
 
+/*
+ * An interrupt that comes when interrupts are turned on for the `moment`th time from now (1: the
+ * next), at whatever level the processor is then. With every moment tried in turn, a test meets
+ * each gap between two of the kernel's critical sections.
+ */
+void test_interrupt_later(unsigned moment, void (*handler)(void *context), void *context);
+
+/* Whether it is still to come; it is forgotten then. */
+bool test_interrupt_still_to_come(void);
+
 /* Virtual time, 100 ns units; each look at the clock takes one unit, each step of the host 10 us.
  */
 uint64_t test_time(void);
