@@ -107,6 +107,7 @@ struct host_settings {
     bool reoffer;           /* false: offer the device again when its number comes back */
     uint32_t reoffer_relid; /* 0: the same; otherwise this one */
     bool scribble;          /* true: writes to every shared page as long as it may */
+    bool tolerant;          /* false: counts no errors of a guest that it lied to */
 
     /* Rings. */
     bool no_trailer; /* false: packets without their trailer, with garbage in pad bytes */
