@@ -35,14 +35,13 @@ static const struct bit_name feature_names[] = {
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Appends " name" for each bit that is set; cuts where the line is full. */
-static void append_names(char *line, size_t size, uint64_t bits, const struct bit_name *names,
-                         size_t count)
+/* Appends " name" for each bit that is set; the line has room for all of them. */
+static void append_names(char *line, uint64_t bits, const struct bit_name *names, size_t count)
 {
     size_t used = strlen(line);
     for (size_t n = 0; n < count; n++) {
         size_t length = strlen(names[n].name);
-        if ((bits & names[n].bit) == 0 || used + length + 2 > size) {
+        if ((bits & names[n].bit) == 0) {
             continue;
         }
         line[used++] = ' ';
@@ -66,9 +65,8 @@ static void report_identity(const struct arch_hypervisor *words)
 static void report_features(const struct arch_hypervisor *words)
 {
     char names[160] = "";
-    append_names(names, sizeof(names), words->privileges, privilege_names,
-                 COUNT_OF(privilege_names));
-    append_names(names, sizeof(names), words->features, feature_names, COUNT_OF(feature_names));
+    append_names(names, words->privileges, privilege_names, COUNT_OF(privilege_names));
+    append_names(names, words->features, feature_names, COUNT_OF(feature_names));
     log_info("hv", "privileges 0x%llx features 0x%llx recommendations 0x%x hardware 0x%x",
              (unsigned long long)words->privileges, (unsigned long long)words->features,
              (unsigned)words->recommendations, (unsigned)words->hardware);

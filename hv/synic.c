@@ -139,9 +139,7 @@ static void deliver_messages(void *context)
     }
     if (atomic_load_explicit(&synic.left_behind, memory_order_relaxed)) {
         bool interrupts = arch_interrupts_disable();
-        if (processor->messages != NULL) {
-            messages_collect(processor);
-        }
+        messages_collect(processor);
         arch_interrupts_restore(interrupts);
     }
 }

@@ -212,6 +212,8 @@ static void the_counter_alone_is_a_clock(void **state)
     hv_start();
     assert_string_equal(clock_source_name(), "Hyper-V reference counter");
     assert_true(hv_reference_time_available());
+    uint64_t now = test_time();
+    assert_in_range(hv_reference_time(), now, now + 1);
     uint64_t before = clock_now();
     fake_time_pass(CLOCK_SECOND);
     assert_in_range(clock_now() - before, CLOCK_SECOND, CLOCK_SECOND + 100);

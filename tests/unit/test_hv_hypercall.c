@@ -260,6 +260,15 @@ static void the_back_off_doubles_from_a_microsecond_to_a_millisecond(void **stat
     }
 }
 
+static void retries_wait_and_so_need_passive_level(void **state)
+{
+    (void)state;
+    enum irql previous = irql_raise_to_dispatch();
+    expect_panic((void)hv_post_message_with_retry(1, "x", 1, true, clock_after(CLOCK_SECOND)));
+    irql_lower(previous);
+    assert_int_equal(fake.hypercalls, 0);
+}
+
 /* ---- a host that takes no more until we have read its messages ---- */
 
 static unsigned messages_seen;
@@ -321,6 +330,7 @@ int main(void)
         TEST(a_host_that_stays_busy_is_given_up_at_the_deadline),
         TEST(a_deadline_that_is_over_still_gets_one_attempt),
         TEST(the_back_off_doubles_from_a_microsecond_to_a_millisecond),
+        TEST(retries_wait_and_so_need_passive_level),
         TEST(incoming_messages_are_served_between_attempts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,14 @@ static void leftovers_of_firmware_are_cleared_first(void **state)
                 write_of(HV_REGISTER_GUEST_OS_ID, HV_GUEST_OS_ID));
 }
 
+static void the_assist_page_is_left_alone_where_it_is_not_announced(void **state)
+{
+    (void)state;
+    fake.words.privileges &= ~HV_PRIVILEGE_APIC_ASSIST;
+    hv_start(); /* the fake fails on an access */
+    assert_int_equal(hv_presence(), HV_PRESENT);
+}
+
 static void a_clean_machine_is_not_written_to_before_the_identity(void **state)
 {
     (void)state;
@@ -276,7 +284,7 @@ static void hypercalls_that_cannot_be_enabled_mean_no_interface(void **state)
 static void no_vector_means_no_synic(void **state)
 {
     (void)state;
-    fake.no_vectors = true;
+    fake.vectors_available = 0;
     hv_start();
     assert_int_equal(hv_presence(), HV_WITHOUT_SYNIC);
     assert_string_equal(hv_presence_reason(), "no interrupt vector for the SynIC");
@@ -382,6 +390,26 @@ static void the_report_names_what_was_found(void **state)
     }
 }
 
+static void the_report_leaves_out_what_the_hypervisor_does_not_tell(void **state)
+{
+    (void)state;
+    static const uint32_t limits[] = {0, UINT32_MAX};
+    for (unsigned n = 0; n < 2; n++) {
+        fake_hypervisor_reset();
+        fake.words.limits[0] = limits[n];
+        fake.words.privileges &= ~HV_PRIVILEGE_SYNIC;
+        fake.words.features = 0;
+        hv_start();
+        test_console_clear();
+        hv_report();
+        assert_null(strstr(test_console(), "limits"));
+        assert_null(strstr(test_console(), " SynIC timers"));
+        assert_null(strstr(test_console(), " crash-registers"));
+        assert_non_null(strstr(test_console(), "without a synthetic interrupt controller"));
+        hv_stop();
+    }
+}
+
 /* First of all: hooks are registered for a boot, and run once. */
 static void the_exit_of_the_guest_leaves_the_interface(void **state)
 {
@@ -405,6 +433,7 @@ int main(void)
         TEST(automatic_end_of_interrupt_is_never_used),
         TEST(what_the_pages_hold_when_enabled_is_never_taken_for_new),
         TEST(leftovers_of_firmware_are_cleared_first),
+        TEST(the_assist_page_is_left_alone_where_it_is_not_announced),
         TEST(a_clean_machine_is_not_written_to_before_the_identity),
         TEST(without_the_interface_no_register_is_touched),
         TEST(museum_m22_a_host_without_synic_still_gives_clock_and_hypercalls),
@@ -415,6 +444,7 @@ int main(void)
         TEST(leaving_takes_everything_back_and_the_identity_last),
         TEST(messages_that_nobody_took_do_not_survive_a_stop),
         TEST(a_second_start_works_like_the_first),
+        TEST(the_report_leaves_out_what_the_hypervisor_does_not_tell),
         TEST(the_report_names_what_was_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,6 +196,34 @@ static void without_a_sint_that_takes_it_there_is_no_timer_by_message(void **sta
     assert_int_equal(attached, 1); /* the bus's */
 }
 
+static void without_a_vector_there_is_no_timer(void **state)
+{
+    (void)state;
+    for (unsigned direct = 0; direct < 2; direct++) {
+        fake_hypervisor_reset();
+        fake.vectors_available = 1;
+        fake.words.features &= direct == 1 ? UINT64_MAX : ~HV_FEATURE_DIRECT_STIMER;
+        hv_start();
+        assert_string_equal(clock_event_name(), "virtual timer");
+        assert_int_equal(hv_presence(), HV_PRESENT);
+        hv_stop();
+    }
+}
+
+static void an_endless_host_does_not_keep_the_timers_handler_busy(void **state)
+{
+    (void)state;
+    start_with_messages();
+    fake.endless = true;
+    fake_host_send(HV_SYNIC_SINT_TIMER, 77, "what", 4);
+    assert_true(fake_interrupt_deliver_one());
+    assert_in_range(fake.end_of_messages, 2, 1000);
+    fake.endless = false;
+    fake.queue_count = 0;
+    (void)fake_interrupts_deliver();
+    assert_int_equal(fake_slot(HV_SYNIC_SINT_TIMER)->type, 0);
+}
+
 static void stopping_disarms_the_timer_before_it_is_reconfigured(void **state)
 {
     (void)state;
@@ -227,6 +255,8 @@ int main(void)
         TEST(without_the_privilege_the_registers_are_left_alone),
         TEST(without_reference_time_there_is_no_timer),
         TEST(without_a_sint_that_takes_it_there_is_no_timer_by_message),
+        TEST(without_a_vector_there_is_no_timer),
+        TEST(an_endless_host_does_not_keep_the_timers_handler_busy),
         TEST(stopping_disarms_the_timer_before_it_is_reconfigured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

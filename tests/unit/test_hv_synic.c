@@ -313,6 +313,15 @@ static void messages_and_events_of_one_interrupt_are_both_found(void **state)
     got_numbers_up_to(1);
 }
 
+static void a_client_comes_and_goes_at_passive_level_only(void **state)
+{
+    (void)state;
+    enum irql previous = irql_raise_to_dispatch();
+    expect_panic(hv_synic_attach(&client));
+    expect_panic(hv_synic_detach(&client));
+    irql_lower(previous);
+}
+
 /* ---- the queue by itself ---- */
 
 static void the_queue_keeps_order_over_the_wrap_of_its_counters(void **state)
@@ -363,6 +372,7 @@ int main(void)
         TEST(flags_of_other_sints_are_not_ours),
         TEST(a_flag_is_clear_before_the_client_hears_of_it),
         TEST(messages_and_events_of_one_interrupt_are_both_found),
+        TEST(a_client_comes_and_goes_at_passive_level_only),
         cmocka_unit_test(the_queue_keeps_order_over_the_wrap_of_its_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ void fake_hypervisor_reset(void)
         .limits = {240, 512, 0},
     };
     fake.strict = true;
+    fake.vectors_available = FAKE_VECTORS;
     fake.registers[HV_REGISTER_VP_INDEX] = 3;
     fake.registers[HV_REGISTER_SVERSION] = 1;
     fake.registers[HV_REGISTER_TSC_FREQUENCY] = 2500000000u;
@@ -194,7 +195,7 @@ uint64_t arch_hypercall(uint64_t control, uint64_t input, uint64_t output)
 
 uint32_t arch_synic_interrupt_attach(void (*handler)(void *context), void *context)
 {
-    for (unsigned n = 0; n < FAKE_VECTORS && !fake.no_vectors; n++) {
+    for (unsigned n = 0; n < fake.vectors_available; n++) {
         if (fake.vectors[n].handler == NULL) {
             fake.vectors[n].handler = handler;
             fake.vectors[n].context = context;

@@ -60,7 +60,7 @@ struct fake_hypervisor {
         bool pending;
         unsigned raised;
     } vectors[FAKE_VECTORS];
-    bool no_vectors;
+    unsigned vectors_available;
 
     /* Messages the host wants to deliver to a SINT, oldest first. */
     struct {
