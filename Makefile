@@ -17,6 +17,10 @@ SHELL := /bin/bash
 
 include linker/$(ARCH).mk
 
+# For the parts of a target that are worth it; a -j of the user's own rules.
+JOBS ?= $(shell nproc)
+parallel_make = $(MAKE) -s --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+
 # -- what there is ------------------------------------------------------------------------------------------------------
 
 drivers := $(patsubst %/,%,$(wildcard drivers/*/))
@@ -42,7 +46,7 @@ WARNINGS = -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissi
 INCLUDES = -I. -Ivmbus/kmcl/include
 
 # -fbuiltin gives back what -ffreestanding takes: memcpy() of a few bytes known in advance is a few moves, no call.
-CFLAGS = -std=c11 -Os -g -ffreestanding -fbuiltin -fPIE -fvisibility=hidden -fno-stack-protector -fno-common \
+CFLAGS = -std=c11 -Os -g -ffreestanding -fbuiltin -fno-pie -fno-stack-protector -fno-common \
          -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -fno-strict-aliasing \
          $(ARCH_FLAGS) $(WARNINGS) $(INCLUDES) -isystem $(NEWLIB)/include
 ASFLAGS = -g $(ARCH_FLAGS) $(INCLUDES)
@@ -126,8 +130,10 @@ unit_programs := $(foreach compiler,$(HOSTCC),$(unit_tests:%=$(BUILD)/host-$(com
 build-unit: $(unit_programs)
 
 ## test-unit: unit tests on this machine, with sanitizers, under both compilers (HOSTCC=gcc or clang-14 for one; TEST=name for one test)
-test-unit: build-unit
-	@python3 tests/unit/run.py --results $(BUILD)/results/unit $(if $(TEST),$(filter %/$(TEST),$(unit_programs)),$(unit_programs))
+test-unit:
+	@$(parallel_make) build-unit
+	@python3 tests/unit/run.py --results $(BUILD)/results/unit \
+	    $(if $(TEST),$(filter %/$(TEST),$(unit_programs)),$(unit_programs))
 
 # -- whole guests on a host ---------------------------------------------------------------------------------------------
 
@@ -136,12 +142,12 @@ APP ?= hello
 .PHONY: run
 ## run: boots an application on QEMU with Hyper-V and shows its console (APP=hello, APPEND="words for its command line")
 run: deps
-	@$(MAKE) --no-print-directory $(BUILD)/$(APP).elf
+	@$(parallel_make) $(BUILD)/$(APP).elf
 	@python3 tests/system/host.py --build $(BUILD) --deps $(DEPS) --append "$(APPEND)" $(BUILD)/$(APP).elf
 
 ## test-system: boots guests and tests them from outside (TEST=name for one)
 test-system: deps
-	@$(MAKE) --no-print-directory all
+	@$(parallel_make) all
 	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST))
 
 ## test: all tests; the last line counts them
@@ -175,7 +181,7 @@ $(bench_programs): $(BUILD)/bench/%: $(BUILD)/bench/tests/bench/%.o $(BUILD)/ben
 .PHONY: bench
 ## bench: measures and prints the figures of README.md
 bench: deps
-	@$(MAKE) --no-print-directory all $(bench_programs)
+	@$(parallel_make) all $(bench_programs)
 	@python3 tests/bench/run.py --build $(BUILD) --deps $(DEPS) $(bench_programs)
 
 # -- the rest -----------------------------------------------------------------------------------------------------------

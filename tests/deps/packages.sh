@@ -58,9 +58,10 @@ else
 fi
 export DEBIAN_FRONTEND=noninteractive
 
-# Whether apt knows a source of the suite: its indices as configured, fetched or not.
+# The indices apt is configured for. Without --no-release-info it leaves out what it has not fetched yet, and a fresh
+# machine has fetched nothing.
 debian_targets() {
-    apt-get indextargets --format "\$(RELEASE) \$(COMPONENT) \$(REPO_URI)" 'Created-By: Packages'
+    apt-get indextargets --no-release-info --format "\$(RELEASE) \$(COMPONENT) \$(REPO_URI)" 'Created-By: Packages'
 }
 
 targets=$(debian_targets) || die "apt cannot read its list of sources" "mend /etc/apt/sources.list* until 'apt-get indextargets' works"

@@ -94,7 +94,8 @@ class Host:
         command = [
             QEMU, "-S", "-accel", "kvm", "-machine", machine, "-m", str(memory_mib), "-smp", str(processors),
             "-cpu", ",".join(("host", "kvm=off", *cpu_flags)), "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-bios", firmware, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+            # A guest that panics writes the crash registers, and then leaves with a status of its own.
+            "-no-reboot", "-action", "panic=none", "-bios", firmware, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
             "-chardev", f"socket,id=qmp,fd={QMP_FILE}", "-mon", "chardev=qmp,mode=control",
             "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=0x4",
         ]
