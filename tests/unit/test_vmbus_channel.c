@@ -345,6 +345,18 @@ static void no_event_is_delivered_once_close_was_called(void **state)
     vmbus_test_give_back(&owner);
 }
 
+static void an_event_that_was_queued_before_the_end_finds_the_channel_dead(void **state)
+{
+    (void)state;
+    vmbus_test_open(&owner, 5, 1, 1);
+    enum irql level = irql_raise_to_dispatch();
+    vmbus_channel_kick(owner.channel);
+    atomic_store(&owner.channel->live, false);
+    irql_lower(level);
+    assert_int_equal(owner.events, 0);
+    vmbus_test_give_back(&owner);
+}
+
 static void a_kick_is_an_event(void **state)
 {
     (void)state;
@@ -526,6 +538,18 @@ static void rescind_right_behind_the_open_result(void **state)
     enum vmbus_status status = open_it();
     assert_true(status == VMBUS_OK || status == VMBUS_RESCINDED);
     host_run();
+    give_back_rescinded();
+}
+
+static void rescind_together_with_the_open_result(void **state)
+{
+    (void)state;
+    vmbus_test_claim(&owner, 5);
+    host.burst = true;
+    host.rescind_type = HOST_OPEN;
+    assert_int_equal(open_it(), VMBUS_RESCINDED);
+    assert_int_equal(host_count(HOST_CLOSE), 0);
+    assert_nothing_left();
     give_back_rescinded();
 }
 
@@ -757,6 +781,7 @@ int main(void)
         bus_test(events_before_the_open_result_are_delivered),
         bus_test(events_of_no_open_channel_are_counted),
         bus_test(no_event_is_delivered_once_close_was_called),
+        bus_test(an_event_that_was_queued_before_the_end_finds_the_channel_dead),
         bus_test(a_kick_is_an_event),
         bus_test(signals_go_by_hypercall_without_a_monitor),
         cmocka_unit_test(signals_go_by_monitor_page_where_one_is_offered),
@@ -768,6 +793,7 @@ int main(void)
         bus_test(rescind_behind_the_created_rings),
         bus_test(rescind_instead_of_the_open_result),
         bus_test(rescind_right_behind_the_open_result),
+        bus_test(rescind_together_with_the_open_result),
         bus_test(rescind_of_an_open_channel),
         bus_test(rescind_of_an_open_channel_on_a_host_that_says_no_more),
         bus_test(rescind_instead_of_torndown),

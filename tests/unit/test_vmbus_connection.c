@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "hv/synic.h"
 #include "kernel/clock.h"
 #include "vmbus/protocol.h"
 
@@ -279,6 +280,18 @@ static void m22_hyperv_without_a_bus_is_no_reason_to_stop(void **state)
     assert_int_equal(test_pages_held(), 0);
 }
 
+static void somebody_else_has_the_bus(void **state)
+{
+    static const struct hv_synic_client other;
+
+    (void)state;
+    assert_true(hv_synic_attach(&other));
+    assert_int_equal(vmbus_connect(), VMBUS_UNAVAILABLE);
+    assert_int_equal(host_attempts(), 0);
+    hv_synic_detach(&other);
+    vmbus_test_connect();
+}
+
 static void a_connected_bus_does_not_connect_again(void **state)
 {
     (void)state;
@@ -490,6 +503,7 @@ int main(void)
         bus_test(the_hypervisor_never_has_a_buffer),
         bus_test(every_second_post_has_to_be_repeated),
         bus_test(m22_hyperv_without_a_bus_is_no_reason_to_stop),
+        bus_test(somebody_else_has_the_bus),
         bus_test(a_connected_bus_does_not_connect_again),
         bus_test(a_failed_bus_can_try_once_more),
         bus_test(two_answers_count_once),

@@ -7,6 +7,7 @@
 
 #include "kernel/clock.h"
 #include "kernel/pages.h"
+#include "vmbus/connection.h"
 #include "vmbus/gpadl.h"
 
 /* ---- arithmetic ---- */
@@ -268,6 +269,27 @@ static void ids_are_unique_over_the_connection(void **state)
     give_back();
 }
 
+static void ids_go_round_without_meeting_those_in_use(void **state)
+{
+    uint32_t ids[3];
+
+    (void)state;
+    prepare();
+    uint32_t made = vmbus_bus.gpadls_made;
+    assert_int_equal(vmbus_gpadl_create(owner.channel, &range, 1, &ids[0]), VMBUS_OK);
+    vmbus_bus.gpadls_made = made;
+    assert_int_equal(vmbus_gpadl_create(owner.channel, &range, 1, &ids[1]), VMBUS_OK);
+    assert_int_not_equal(ids[0], ids[1]);
+    vmbus_bus.gpadls_made = made - ids[0]; /* the next would be 0 */
+    assert_int_equal(vmbus_gpadl_create(owner.channel, &range, 1, &ids[2]), VMBUS_OK);
+    assert_int_equal(ids[2], 1);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(vmbus_gpadl_teardown(owner.channel, ids[i]), VMBUS_OK);
+    }
+    vmbus_bus.gpadls_made = made + 2;
+    give_back();
+}
+
 static void a_bad_list_is_the_callers_mistake(void **state)
 {
     uint32_t id;
@@ -463,6 +485,32 @@ static void rescind_instead_of_torndown_frees_with_the_number(void **state)
     make_frames();
 }
 
+static void rescind_together_with_the_answer(void **state)
+{
+    uint32_t id;
+
+    (void)state;
+    prepare();
+    host.burst = true;
+    host.rescind_type = HOST_GPADL_HEADER;
+    assert_int_equal(vmbus_gpadl_create(owner.channel, &range, 1, &id), VMBUS_RESCINDED);
+    assert_int_equal(vmbus_gpadl_teardown(owner.channel, id), VMBUS_BAD_ARGUMENT);
+    give_back();
+}
+
+static void rescind_together_with_torndown(void **state)
+{
+    uint32_t id;
+
+    (void)state;
+    prepare();
+    assert_int_equal(vmbus_gpadl_create(owner.channel, &range, 1, &id), VMBUS_OK);
+    host.burst = true;
+    host.rescind_type = HOST_GPADL_TEARDOWN;
+    assert_int_equal(vmbus_gpadl_teardown(owner.channel, id), VMBUS_OK);
+    give_back();
+}
+
 static void tear_down_after_a_rescind_is_tried_for_a_short_time(void **state)
 {
     uint64_t start;
@@ -547,6 +595,7 @@ int main(void)
         cmocka_unit_test(lists_that_no_host_takes_are_refused),
         bus_test(a_list_is_created_and_torn_down),
         bus_test(ids_are_unique_over_the_connection),
+        bus_test(ids_go_round_without_meeting_those_in_use),
         bus_test(a_bad_list_is_the_callers_mistake),
         bus_test(no_memory_is_no_list),
         bus_test(m4_a_refused_list_is_the_guests_again),
@@ -564,6 +613,8 @@ int main(void)
         bus_test(rescind_between_the_messages_of_a_list),
         bus_test(rescind_instead_of_the_answer),
         bus_test(rescind_instead_of_torndown_frees_with_the_number),
+        bus_test(rescind_together_with_the_answer),
+        bus_test(rescind_together_with_torndown),
         bus_test(tear_down_after_a_rescind_is_tried_for_a_short_time),
         bus_test(tear_down_after_a_rescind_that_is_answered),
         bus_test(no_list_for_a_rescinded_channel),

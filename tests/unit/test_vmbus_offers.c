@@ -295,6 +295,26 @@ static void a_listener_hears_standing_offers_first(void **state)
     assert_int_equal(announced, 2);
 }
 
+static void any_listener_of_several_can_leave(void **state)
+{
+    struct vmbus_offer_listener listeners[3] = {
+        {.offered = count}, {.offered = count}, {.offered = count}};
+
+    (void)state;
+    vmbus_test_connect();
+    for (size_t i = 0; i < 3; i++) {
+        vmbus_offer_listener_add(&listeners[i]);
+    }
+    vmbus_offer_listener_remove(&listeners[1]);
+    announced = 0;
+    offer(host_plain_offer(5));
+    assert_int_equal(announced, 2);
+    vmbus_offer_listener_remove(&listeners[0]);
+    offer(host_plain_offer(6));
+    assert_int_equal(announced, 3);
+    vmbus_offer_listener_remove(&listeners[2]);
+}
+
 static struct vmbus_channel_owner nobody;
 static struct vmbus_channel *claimed;
 
@@ -566,6 +586,7 @@ int main(void)
         bus_test(sub_channels_are_listed_and_not_announced),
         bus_test(sub_channels_go_one_by_one),
         bus_test(a_listener_hears_standing_offers_first),
+        bus_test(any_listener_of_several_can_leave),
         bus_test(a_listener_can_claim_and_leave_while_it_is_told),
         bus_test(a_rescinded_offer_is_not_announced),
         bus_test(m15_an_unclaimed_rescinded_channel_is_released_once),

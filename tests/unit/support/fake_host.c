@@ -168,28 +168,36 @@ void host_event(uint32_t flag)
     state.flags_any = true;
 }
 
-/* One message, as the deferred work of an interrupt. IRQL_DISPATCH. */
-static void deliver_messages(void *context)
+static void deliver(const struct hv_message *queued)
 {
-    (void)context;
-    if (state.queue_count == 0) {
-        return;
-    }
-    struct queued_message *queued = &state.queue[state.queue_first];
-    if (queued->steps != 0) {
-        queued->steps--;
-        return;
-    }
-    _Alignas(8) struct hv_message message = queued->message;
+    _Alignas(8) struct hv_message message = *queued;
     uint32_t rest = HV_MESSAGE_PAYLOAD_MAXIMUM - message.size;
-    state.queue_first = (state.queue_first + 1) % QUEUE_SIZE;
-    state.queue_count--;
+
     if (state.client != NULL) {
         /* A read behind the message's end is an error, though there is memory. */
         ASAN_POISON_MEMORY_REGION(message.payload + message.size, rest);
         state.client->message(state.client->context, &message);
         ASAN_UNPOISON_MEMORY_REGION(message.payload + message.size, rest);
     }
+}
+
+/* As the deferred work of an interrupt. IRQL_DISPATCH. */
+static void deliver_messages(void *context)
+{
+    (void)context;
+    do {
+        if (state.queue_count == 0) {
+            return;
+        }
+        struct queued_message *queued = &state.queue[state.queue_first];
+        if (queued->steps != 0) {
+            queued->steps--;
+            return;
+        }
+        state.queue_first = (state.queue_first + 1) % QUEUE_SIZE;
+        state.queue_count--;
+        deliver(&queued->message);
+    } while (host.burst);
 }
 
 static void look_at_monitor_page(void)

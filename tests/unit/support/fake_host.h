@@ -106,6 +106,7 @@ struct host_settings {
     unsigned rescind_count; /* 1: at the nth such message */
     bool reoffer;           /* false: offer the device again when its number comes back */
     uint32_t reoffer_relid; /* 0: the same; otherwise this one */
+    bool burst;             /* false: all that is due in one step, without a look between */
     bool scribble;          /* true: writes to every shared page as long as it may */
     bool tolerant;          /* false: counts no errors of a guest that it lied to */
 
