@@ -12,7 +12,7 @@ logs=$1
 packages=(
     gcc binutils libc6-dev make git python3 xz-utils zstd # the build, and unpacking of the nested host's kernel
     newlib-source                                         # the guest's C library
-    libcmocka-dev clang-14 libclang-rt-14-dev             # unit tests under both compilers, with sanitizers
+    libcmocka-dev clang-14 libclang-rt-14-dev g++         # unit tests under both compilers, with sanitizers; the KMCL header as C++
     clang-format-14 clang-tidy-14 cppcheck shellcheck     # make lint
     valgrind                                              # make bench counts instructions with it
 )
