@@ -65,9 +65,8 @@ static void put_number(struct output *out, const struct conversion *how, const c
     while (prefix[prefix_length] != '\0') {
         prefix_length++;
     }
-    while (value != 0) {
+    for (; value != 0; value /= base) {
         reversed[count++] = digits[value % base];
-        value /= base;
     }
     unsigned at_least = how->has_precision ? how->precision : 1;
     unsigned zeros = at_least > count ? at_least - count : 0;

@@ -12,7 +12,7 @@
  * as it stands and ends the formatting. Writes at most `size` bytes with the terminator (nothing if
  * size is 0) and returns the length that was written, without it.
  */
-size_t format_text(char *out, size_t size, const char *format, va_list arguments)
+size_t format_text(char *out, size_t size, const char *format, va_list list)
     __attribute__((format(printf, 3, 0)));
 
 #endif

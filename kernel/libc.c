@@ -17,6 +17,9 @@
 #include "kernel/exit.h"
 #include "kernel/heap.h"
 
+/* The names of newlib's parameters are its own.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 #define CONSOLE_LAST 2
 
 /* Declared where a program looks for them only under other names. */
@@ -165,3 +168,5 @@ void _exit(int status)
 {
     kernel_exit(status);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

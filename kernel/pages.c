@@ -222,25 +222,25 @@ static bool any_is_free(const struct region *region, uint64_t first, uint64_t co
     return false;
 }
 
-void pages_free(void *address, size_t count)
+void pages_free(void *first, size_t count)
 {
-    uint64_t first = page_frame_of(address);
+    uint64_t frame = page_frame_of(first);
 
     if (count == 0) {
         return;
     }
-    if ((uintptr_t)address % PAGE_SIZE != 0) {
-        panic("pages: %p is freed, which is no page", address);
+    if ((uintptr_t)first % PAGE_SIZE != 0) {
+        panic("pages: %p is freed, which is no page", first);
     }
     enum irql previous = spin_lock_acquire(&lock);
-    struct region *region = region_holding(first, count);
-    bool allocated = region != NULL && !any_is_free(region, first, count);
+    struct region *region = region_holding(frame, count);
+    bool allocated = region != NULL && !any_is_free(region, frame, count);
     if (allocated) {
-        free_run(region, first, count);
+        free_run(region, frame, count);
     }
     spin_lock_release(&lock, previous);
     if (!allocated) {
-        panic("pages: %zu pages at %p are freed, which %s", count, address,
+        panic("pages: %zu pages at %p are freed, which %s", count, first,
               region == NULL ? "were never handed out" : "are free already");
     }
 }

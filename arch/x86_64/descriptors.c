@@ -124,13 +124,13 @@ void descriptors_load(void)
     }
     set_task_segment();
     for (unsigned vector = 0; vector < EXCEPTIONS; vector++) {
-        set_gate(vector, (uintptr_t)exception_entries + vector * EXCEPTION_ENTRY_SIZE,
+        set_gate(vector, (uintptr_t)exception_entries + (size_t)vector * EXCEPTION_ENTRY_SIZE,
                  own_stack_of(vector));
     }
     for (unsigned vector = INTERRUPT_VECTORS_BEGIN; vector < INTERRUPT_VECTORS_END; vector++) {
         set_gate(vector,
                  (uintptr_t)interrupt_entries +
-                     (vector - INTERRUPT_VECTORS_BEGIN) * INTERRUPT_ENTRY_SIZE,
+                     (size_t)(vector - INTERRUPT_VECTORS_BEGIN) * INTERRUPT_ENTRY_SIZE,
                  OWN_STACK_NONE);
     }
     const struct table_register segment_table = {sizeof(segments) - 1, (uintptr_t)segments};

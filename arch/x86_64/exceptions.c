@@ -95,8 +95,9 @@ static void print_stack(uint64_t rsp)
         return;
     }
     for (unsigned i = 0; i < STACK_WORDS; i += 4) {
-        const uint64_t *words = (const uint64_t *)(uintptr_t)((rsp & ~UINT64_C(7)) + i * 8);
-        if (!paging_on_stack((uintptr_t)words, 4 * 8)) {
+        const uint64_t *words =
+            (const uint64_t *)(uintptr_t)((rsp & ~UINT64_C(7)) + i * sizeof(uint64_t));
+        if (!paging_on_stack((uintptr_t)words, 4 * sizeof(uint64_t))) {
             return;
         }
         log_info("exception",

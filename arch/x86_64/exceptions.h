@@ -26,7 +26,8 @@ struct exception_frame {
     uint64_t error_code;
     uint64_t rip, cs, rflags, rsp, ss;
 };
-_Static_assert(sizeof(struct exception_frame) == 22 * 8, "interrupt_entry.S pushes this");
+_Static_assert(sizeof(struct exception_frame) == 22 * sizeof(uint64_t),
+               "interrupt_entry.S pushes this");
 
 /* Called by the entries: prints all it knows and panics. Any IRQL. */
 _Noreturn void exception_report(const struct exception_frame *frame);

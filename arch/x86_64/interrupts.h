@@ -14,10 +14,10 @@
 #define INTERRUPT_VECTOR_SPURIOUS 0x3fu
 
 /*
- * Gives a vector to a handler. It runs at IRQL_DEVICE, interrupts off; the end of interrupt is
- * signalled behind it. 0: no vector is left. IRQL_PASSIVE.
+ * Gives a vector to the handler `run`. It runs at IRQL_DEVICE, interrupts off; the end of interrupt
+ * is signalled behind it. 0: no vector is left. IRQL_PASSIVE.
  */
-uint32_t interrupt_vector_allocate(void (*handler)(void *context), void *context);
+uint32_t interrupt_vector_allocate(void (*run)(void *context), void *context);
 
 /* Gives it back. Its source must be masked; what still arrives is counted as unexpected and
  * dropped. */

@@ -30,13 +30,13 @@ static void numbers_of_every_length(void **state)
 {
     (void)state;
     assert_same("%d %i %u %x %X", -5, INT_MIN, UINT_MAX, 0xbeefu, 0xbeefu);
-    assert_same("%hhd %hhu %hd %hu", (signed char)-3, (unsigned char)200, (short)-300,
+    assert_same("%hhd %hhu %hd %hu", (signed char)-3, (unsigned char)200u, (short)-300,
                 (unsigned short)60000);
     assert_same("%ld %lu %lx", LONG_MIN, ULONG_MAX, ULONG_MAX);
     assert_same("%lld %llu %llx", LLONG_MIN, ULLONG_MAX, ULLONG_MAX);
     assert_same("%zu %zx %td %jd %ju", (size_t)-1, (size_t)77, (ptrdiff_t)-3, (intmax_t)-9,
                 (uintmax_t)9);
-    assert_same("%d %u %x", 0, 0, 0);
+    assert_same("%d %u %x", 0, 0u, 0u);
 }
 
 static void widths_flags_and_precisions(void **state)

@@ -83,19 +83,19 @@ static struct run **holder_of(const char *first, size_t count)
     return NULL;
 }
 
-void pages_free(void *address, size_t count)
+void pages_free(void *first, size_t count)
 {
-    char *first = address;
-    struct run **at = count == 0 ? NULL : holder_of(first, count);
+    char *address = first;
+    struct run **at = count == 0 ? NULL : holder_of(address, count);
 
     if (count == 0) {
         return;
     }
     if (at == NULL || (uintptr_t)first % PAGE_SIZE != 0) {
-        panic("%zu pages at %p are freed but not allocated", count, address);
+        panic("%zu pages at %p are freed but not allocated", count, first);
     }
     struct run *run = *at;
-    memset(&run->freed[(size_t)(first - run->first) / PAGE_SIZE], true, count);
+    memset(&run->freed[(size_t)(address - run->first) / PAGE_SIZE], true, count);
     run->left -= count;
     test_pages_count -= count;
     if (run->left == 0) {
