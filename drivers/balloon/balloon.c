@@ -13,6 +13,13 @@
 /* The status goes to the host this often (Linux, QEMU). 100 ns units. */
 #define STATUS_INTERVAL CLOCK_SECOND
 
+/*
+ * Choice of ours: the first goes out half a second after the negotiation. QEMU's own timer runs
+ * from there too, in whole seconds, and a status that comes just as it expires ends QEMU (see
+ * BALLOON_REPLY_DELAY).
+ */
+#define STATUS_DELAY (CLOCK_SECOND / 2)
+
 /* Data pages of each ring: Linux's 5 pages less the control page. A response takes up to one. */
 #define RING_DATA_PAGES 4u
 
@@ -42,8 +49,8 @@ const char *balloon_state_name(enum balloon_state state)
         [BALLOON_STOPPED] = "stopped",     [BALLOON_WAITING] = "waiting for the device",
         [BALLOON_VERSION] = "version",     [BALLOON_CAPABILITIES] = "capabilities",
         [BALLOON_IDLE] = "idle",           [BALLOON_INFLATING] = "inflating",
-        [BALLOON_DEFLATING] = "deflating", [BALLOON_CLOSING] = "closing",
-        [BALLOON_FAILED] = "failed",
+        [BALLOON_DEFLATING] = "deflating", [BALLOON_REPLYING] = "replying",
+        [BALLOON_CLOSING] = "closing",     [BALLOON_FAILED] = "failed",
     };
     return (unsigned)state < BALLOON_STATES ? names[state] : "unknown";
 }
@@ -60,9 +67,11 @@ void balloon_enter(enum balloon_state next)
         [BALLOON_VERSION] = IN(BALLOON_VERSION) | IN(BALLOON_CAPABILITIES) | IN(BALLOON_FAILED) |
                             IN(BALLOON_CLOSING),
         [BALLOON_CAPABILITIES] = IN(BALLOON_IDLE) | IN(BALLOON_FAILED) | IN(BALLOON_CLOSING),
-        [BALLOON_IDLE] = IN(BALLOON_INFLATING) | IN(BALLOON_DEFLATING) | IN(BALLOON_CLOSING),
+        [BALLOON_IDLE] = IN(BALLOON_INFLATING) | IN(BALLOON_DEFLATING) | IN(BALLOON_REPLYING) |
+                         IN(BALLOON_CLOSING),
         [BALLOON_INFLATING] = IN(BALLOON_IDLE) | IN(BALLOON_CLOSING),
-        [BALLOON_DEFLATING] = IN(BALLOON_IDLE) | IN(BALLOON_CLOSING),
+        [BALLOON_DEFLATING] = IN(BALLOON_IDLE) | IN(BALLOON_REPLYING) | IN(BALLOON_CLOSING),
+        [BALLOON_REPLYING] = IN(BALLOON_IDLE) | IN(BALLOON_CLOSING),
         [BALLOON_CLOSING] = IN(BALLOON_WAITING) | IN(BALLOON_STOPPED),
         [BALLOON_FAILED] = IN(BALLOON_STOPPED),
     };
@@ -81,16 +90,18 @@ void balloon_enter(enum balloon_state next)
         if (previous == BALLOON_CAPABILITIES) {
             timer_cancel(&balloon.timer);
             if (!balloon.statistics.status_suppressed) {
-                balloon.deadline = clock_after(STATUS_INTERVAL);
+                balloon.deadline = clock_after(STATUS_DELAY);
                 timer_arm(&balloon.timer, balloon.deadline);
             }
         }
         break;
     case BALLOON_INFLATING:
     case BALLOON_DEFLATING:
+    case BALLOON_REPLYING:
         break;
     default:
         timer_cancel(&balloon.timer);
+        timer_cancel(&balloon.reply_timer);
         break;
     }
 }
@@ -271,8 +282,11 @@ static void timer_passed(void *context)
     case BALLOON_IDLE:
     case BALLOON_INFLATING:
     case BALLOON_DEFLATING:
+    case BALLOON_REPLYING:
         send_status();
-        balloon.deadline = clock_after(STATUS_INTERVAL);
+        balloon.deadline += STATUS_INTERVAL;
+        if (balloon.deadline < clock_now())
+            balloon.deadline = clock_after(STATUS_INTERVAL);
         timer_arm(&balloon.timer, balloon.deadline);
         break;
     default:
@@ -303,7 +317,8 @@ static const struct {
                                         balloon_hot_add_request},
     [DYNAMIC_MEMORY_INFORMATION] = {offsetof(struct dynamic_memory_information, maximum_pages),
                                     IN(BALLOON_CAPABILITIES) | IN(BALLOON_IDLE) |
-                                        IN(BALLOON_INFLATING) | IN(BALLOON_DEFLATING),
+                                        IN(BALLOON_INFLATING) | IN(BALLOON_DEFLATING) |
+                                        IN(BALLOON_REPLYING),
                                     balloon_information},
 };
 #define HOST_MESSAGE_COUNT (sizeof(host_messages) / sizeof(host_messages[0]))

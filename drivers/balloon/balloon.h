@@ -24,6 +24,7 @@ enum balloon_state {
     BALLOON_IDLE,         /* negotiated, nothing to do but to report the status */
     BALLOON_INFLATING,    /* giving pages, one response after the other */
     BALLOON_DEFLATING,    /* the host returns pages, and more parts of its list are to come */
+    BALLOON_REPLYING,     /* what was asked is done, its answer goes out in a moment */
     BALLOON_CLOSING,      /* the channel is going away */
     BALLOON_FAILED,       /* negotiation or opening failed, the channel is closed */
     BALLOON_STATES,

@@ -24,6 +24,13 @@
 #include "kernel/exit.h"
 #include "kernel/work.h"
 
+/*
+ * Choice of ours: how long after a request its answer goes out. QEMU 10 (hw/hyperv/hv-balloon.c)
+ * looks for packets right after it has sent a request, outside the handler in which it may do so,
+ * and aborts if one is there: a guest that answers at once would end its own host. 100 ns units.
+ */
+#define BALLOON_REPLY_DELAY (20 * CLOCK_MILLISECOND)
+
 #define BALLOON_RESPONSE_RANGES_MAX                                                                \
     ((DYNAMIC_MEMORY_MESSAGE_SIZE_MAX - sizeof(struct dynamic_memory_balloon_response)) /          \
      sizeof(uint64_t))
@@ -47,8 +54,18 @@ struct balloon_device {
     /* The operation that runs: a request being answered, or a list of pages being returned. */
     uint64_t asked;
     uint64_t done;
-    unsigned parts; /* messages */
-    struct work_item inflate_work;
+    unsigned parts;    /* messages */
+    uint64_t reply_at; /* not before this time */
+    struct timer reply_timer;
+    struct work_item reply_work;
+
+    /* The answer to anything but a balloon request, until it goes out. */
+    union {
+        struct dynamic_memory_unballoon_response unballoon;
+        struct dynamic_memory_hot_add_response hot_add;
+    } reply;
+    enum dynamic_memory_message_type reply_type;
+    size_t reply_size;
 
     /*
      * The latest balloon response. It is kept until it is in the ring: if it never gets there, the

@@ -37,20 +37,12 @@ static void response_done(VMBPACKET packet, NTSTATUS status, PVOID buffer, UINT3
     if (!NT_SUCCESS(status))
         atomic_store(&balloon.response_lost, true);
     atomic_store(&balloon.response_waiting, false);
-    passive_work_queue(&balloon.inflate_work);
+    passive_work_queue(&balloon.reply_work);
 }
 
-/* Passive work: one response a run, the next when this one is in the ring. */
-static void inflate(void *context)
+/* One response; the next follows when this one is in the ring. */
+static void inflate(void)
 {
-    (void)context;
-    if (atomic_load(&balloon.response_waiting))
-        return;
-    if (atomic_exchange(&balloon.response_lost, false))
-        take_response_back();
-    if (balloon.state != BALLOON_INFLATING)
-        return;
-
     uint64_t taken;
     const size_t ranges =
         balloon_pages_take(&balloon.pages, balloon.asked - balloon.done, balloon.response.ranges,
@@ -79,6 +71,45 @@ static void inflate(void *context)
         inflate_done();
 }
 
+static void send_reply(void)
+{
+    balloon_send(balloon.reply_type, &balloon.reply, balloon.reply_size, balloon_message_done);
+    if (balloon.reply_type == DYNAMIC_MEMORY_UNBALLOON_RESPONSE)
+        log_info("balloon", "got %" PRIu64 " pages back in %u message%s; %" PRIu64 " held",
+                 balloon.done, balloon.parts, balloon.parts == 1 ? "" : "s", balloon.pages.count);
+    balloon_enter(BALLOON_IDLE);
+}
+
+/* Passive work: time has come to answer, or the response before this one is in the ring or lost. */
+static void reply(void *context)
+{
+    (void)context;
+    if (atomic_load(&balloon.response_waiting))
+        return;
+    if (atomic_exchange(&balloon.response_lost, false))
+        take_response_back();
+    if (clock_now() < balloon.reply_at)
+        return;
+    if (balloon.state == BALLOON_INFLATING)
+        inflate();
+    else if (balloon.state == BALLOON_REPLYING)
+        send_reply();
+}
+
+/* IRQL_DISPATCH. */
+static void reply_timer_expired(void *context)
+{
+    (void)context;
+    passive_work_queue(&balloon.reply_work);
+}
+
+static void reply_later(enum balloon_state state)
+{
+    balloon_enter(state);
+    balloon.reply_at = clock_after(BALLOON_REPLY_DELAY);
+    timer_arm(&balloon.reply_timer, balloon.reply_at);
+}
+
 /* A host that asks for something new amid a list of returned pages gave the rest of it up. */
 static void end_unfinished_list(void)
 {
@@ -99,8 +130,7 @@ void balloon_balloon_request(const void *message, size_t size)
     balloon.asked = request.pages;
     balloon.done = 0;
     balloon.parts = 0;
-    balloon_enter(BALLOON_INFLATING);
-    passive_work_queue(&balloon.inflate_work);
+    reply_later(BALLOON_INFLATING);
 }
 
 /* ---- pages from the host ---- */
@@ -140,12 +170,9 @@ void balloon_unballoon_request(const void *message, size_t size)
     }
 
     if ((request.flags & DYNAMIC_MEMORY_UNBALLOON_MORE) == 0) {
-        struct dynamic_memory_unballoon_response response;
-        balloon_send(DYNAMIC_MEMORY_UNBALLOON_RESPONSE, &response, sizeof(response),
-                     balloon_message_done);
-        log_info("balloon", "got %" PRIu64 " pages back in %u message%s; %" PRIu64 " held",
-                 balloon.done, balloon.parts, balloon.parts == 1 ? "" : "s", balloon.pages.count);
-        balloon_enter(BALLOON_IDLE);
+        balloon.reply_type = DYNAMIC_MEMORY_UNBALLOON_RESPONSE;
+        balloon.reply_size = sizeof(balloon.reply.unballoon);
+        reply_later(BALLOON_REPLYING);
     }
 }
 
@@ -172,12 +199,12 @@ void balloon_hot_add_request(const void *message, size_t size)
     }
 
     /* Never "never again": memory for the tables may be there later. */
-    struct dynamic_memory_hot_add_response response = {
-        .pages = (uint32_t)added,
-        .result = added > 0 ? DYNAMIC_MEMORY_HOT_ADD_SUCCESS : DYNAMIC_MEMORY_HOT_ADD_FAILURE,
-    };
-    balloon_send(DYNAMIC_MEMORY_HOT_ADD_RESPONSE, &response, sizeof(response),
-                 balloon_message_done);
+    balloon.reply.hot_add.pages = (uint32_t)added;
+    balloon.reply.hot_add.result =
+        added > 0 ? DYNAMIC_MEMORY_HOT_ADD_SUCCESS : DYNAMIC_MEMORY_HOT_ADD_FAILURE;
+    balloon.reply_type = DYNAMIC_MEMORY_HOT_ADD_RESPONSE;
+    balloon.reply_size = sizeof(balloon.reply.hot_add);
+    reply_later(BALLOON_REPLYING);
 }
 
 void balloon_information(const void *message, size_t size)
@@ -202,5 +229,6 @@ void balloon_information(const void *message, size_t size)
 
 void balloon_requests_initialise(void)
 {
-    work_item_initialise(&balloon.inflate_work, inflate, NULL);
+    work_item_initialise(&balloon.reply_work, reply, NULL);
+    timer_initialise(&balloon.reply_timer, reply_timer_expired, NULL);
 }

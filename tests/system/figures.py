@@ -15,10 +15,21 @@ def numbers(text):
     return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)}
 
 
-def wait_for_figures(guest, moment, timeout=30):
-    """The next figures of that moment: start, now or end. Pages and balloon in one dictionary."""
-    pages = guest.console.wait_for(rf"hello: pages at={moment} (.*)", timeout)
-    balloon = guest.console.wait_for(rf"hello: balloon at={moment} (.*)", timeout)
+def wait_for_line(guest, pattern, timeout=30, since=None):
+    """A console line that came after line number `since` (the present end if not given); returns the match."""
+    expression = re.compile(pattern)
+    first = len(guest.console.lines) if since is None else since
+
+    def look():
+        return next((match for match in map(expression.search, guest.console.lines[first:]) if match), None)
+
+    return guest.wait_until(look, timeout, f"a console line like {pattern!r}")
+
+
+def wait_for_figures(guest, moment, timeout=30, since=0):
+    """The figures of that moment: start, now or end. Pages and balloon in one dictionary."""
+    pages = wait_for_line(guest, rf"hello: pages at={moment} (.*)", timeout, since)
+    balloon = wait_for_line(guest, rf"hello: balloon at={moment} (.*)", timeout, since)
     return {**numbers(pages.group(1)), **numbers(balloon.group(1))}
 
 

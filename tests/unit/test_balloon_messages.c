@@ -25,7 +25,7 @@ static void host_sends(unsigned type, unsigned size, size_t length)
 
     memcpy(bytes, &header, sizeof(header));
     fake_kmcl_receive(bytes, length);
-    run();
+    pass_time(BALLOON_REPLY_DELAY);
 }
 
 static void expect_ignored(unsigned malformed, unsigned unknown)
@@ -164,6 +164,7 @@ static void a_region_cut_short_is_none(void **state)
 
     memcpy(bytes + 8, &range, sizeof(range));
     fake_kmcl_receive(bytes, sizeof(bytes));
+    pass_time(BALLOON_REPLY_DELAY);
     expect_hot_add_response(512, 1);
 }
 
@@ -232,7 +233,7 @@ static void noise_does_not_stop_the_driver(void **state)
         bytes[2] = (unsigned char)(rand() % 72);
         bytes[3] = 0;
         fake_kmcl_receive(bytes, length);
-        run();
+        pass_time(BALLOON_REPLY_DELAY / 2 * (unsigned)(rand() % 3));
         forget_messages();
     }
     assert_int_equal(statistics().messages, 20002);
@@ -240,6 +241,7 @@ static void noise_does_not_stop_the_driver(void **state)
                      statistics().ballooned - statistics().hot_added);
 
     /* And it still does its work. */
+    pass_time(BALLOON_REPLY_DELAY);
     host_returns(NULL, 0, false);
     forget_messages();
     const uint64_t before = statistics().requests;

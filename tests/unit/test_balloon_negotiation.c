@@ -199,11 +199,15 @@ static void requests_before_the_negotiation_is_over_are_ignored(void **state)
 static void the_status_goes_out_every_second(void **state)
 {
     (void)state;
-    pass_time(CLOCK_SECOND - CLOCK_MILLISECOND);
+    pass_time(CLOCK_SECOND / 2 - CLOCK_MILLISECOND);
     assert_int_equal(messages_left(), 0);
     pass_time(2 * CLOCK_MILLISECOND);
     assert_int_equal(messages_left(), 1);
-    pass_time(9 * CLOCK_SECOND);
+    pass_time(CLOCK_SECOND - 2 * CLOCK_MILLISECOND);
+    assert_int_equal(messages_left(), 1);
+    pass_time(2 * CLOCK_MILLISECOND);
+    assert_int_equal(messages_left(), 2);
+    pass_time(8 * CLOCK_SECOND);
     assert_int_equal(messages_left(), 10);
     assert_int_equal(statistics().status_reports, 10);
 }
@@ -354,6 +358,33 @@ static void pages_stay_with_the_host_after_a_rescind(void **state)
     assert_int_equal(fake_pages_free_count(), free_before);
 }
 
+static void a_rescind_before_the_answer_starts_over(void **state)
+{
+    const size_t free_before = fake_pages_free_count();
+    const struct dynamic_memory_balloon_request request = {
+        .header = {DYNAMIC_MEMORY_BALLOON_REQUEST, sizeof(request), 1}, .pages = 100};
+    const struct dynamic_memory_unballoon_request list = {
+        .header = {DYNAMIC_MEMORY_UNBALLOON_REQUEST, sizeof(list), 1}};
+    (void)state;
+
+    fake_kmcl_receive(&request, sizeof(request));
+    assert_int_equal(balloon_state(), BALLOON_INFLATING);
+    fake_kmcl_rescind();
+    run();
+    negotiate_again();
+    forget_messages();
+    pass_time(CLOCK_SECOND / 4);
+    assert_int_equal(messages_left(), 0);
+    assert_int_equal(fake_pages_free_count(), free_before);
+
+    fake_kmcl_receive(&list, sizeof(list));
+    assert_int_equal(balloon_state(), BALLOON_REPLYING);
+    fake_kmcl_rescind();
+    pass_time(CLOCK_SECOND / 4);
+    assert_int_equal(messages_left(), 0);
+    assert_int_equal(balloon_state(), BALLOON_WAITING);
+}
+
 static void a_failed_negotiation_followed_by_a_rescind_closes_once(void **state)
 {
     (void)state;
@@ -499,6 +530,7 @@ int main(void)
         NEGOTIATED(a_rescind_ends_the_status),
         NEGOTIATED(a_rescind_amid_a_list_of_pages_starts_over),
         NEGOTIATED(pages_stay_with_the_host_after_a_rescind),
+        NEGOTIATED(a_rescind_before_the_answer_starts_over),
         WAITING(a_failed_negotiation_followed_by_a_rescind_closes_once),
         WAITING(a_channel_that_does_not_open_is_reported),
         WAITING(an_offer_taken_back_while_opening_is_waited_for_again),

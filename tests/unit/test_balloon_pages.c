@@ -331,6 +331,49 @@ static void a_request_after_a_lost_answer_starts_clean(void **state)
     assert_int_equal(statistics().ballooned, 3);
 }
 
+/* ---- when ---- */
+
+static void an_answer_takes_its_time(void **state)
+{
+    const struct dynamic_memory_balloon_request request = {
+        .header = {DYNAMIC_MEMORY_BALLOON_REQUEST, sizeof(request), 1}, .pages = 1000};
+    const struct dynamic_memory_unballoon_request list = {
+        .header = {DYNAMIC_MEMORY_UNBALLOON_REQUEST, sizeof(list), 1}};
+    (void)state;
+
+    occupy_every(2);
+    fake_kmcl_receive(&request, sizeof(request));
+    pass_time(BALLOON_REPLY_DELAY - CLOCK_MILLISECOND);
+    assert_int_equal(messages_left(), 0);
+    pass_time(CLOCK_MILLISECOND);
+    assert_int_equal(messages_left(), 2); /* the second message follows the first at once */
+
+    forget_messages();
+    fake_kmcl_receive(&list, sizeof(list));
+    assert_int_equal(balloon_state(), BALLOON_REPLYING);
+    fake_kmcl_receive(&request, sizeof(request));
+    assert_int_equal(statistics().messages_unexpected, 1);
+    pass_time(BALLOON_REPLY_DELAY - CLOCK_MILLISECOND);
+    assert_int_equal(messages_left(), 0);
+    pass_time(CLOCK_MILLISECOND);
+    assert_int_equal(messages_left(), 1);
+    assert_int_equal(balloon_state(), BALLOON_IDLE);
+}
+
+static void work_queued_early_does_not_answer_early(void **state)
+{
+    const struct dynamic_memory_balloon_request request = {
+        .header = {DYNAMIC_MEMORY_BALLOON_REQUEST, sizeof(request), 1}, .pages = 1};
+    (void)state;
+
+    fake_kmcl_receive(&request, sizeof(request));
+    passive_work_queue(&balloon.reply_work);
+    run();
+    assert_int_equal(messages_left(), 0);
+    pass_time(BALLOON_REPLY_DELAY);
+    assert_int_equal(messages_left(), 1);
+}
+
 /* ---- down ---- */
 
 static void returned_pages_are_confirmed_once(void **state)
@@ -685,6 +728,8 @@ int main(void)
         TEST(pages_of_an_answer_that_never_left_are_the_guests),
         TEST(pages_of_an_answer_that_cannot_be_sent_are_the_guests),
         TEST(a_request_after_a_lost_answer_starts_clean),
+        TEST(an_answer_takes_its_time),
+        TEST(work_queued_early_does_not_answer_early),
         TEST(returned_pages_are_confirmed_once),
         TEST(a_list_in_parts_is_confirmed_at_its_end),
         TEST(a_list_without_pages_is_confirmed),

@@ -169,7 +169,7 @@ void host_asks_for_pages(uint32_t pages)
         .pages = pages,
     };
     fake_kmcl_receive(&request, sizeof(request));
-    run();
+    pass_time(BALLOON_REPLY_DELAY);
 }
 
 void host_returns(const uint64_t *ranges, uint32_t count, bool more)
@@ -187,7 +187,7 @@ void host_returns(const uint64_t *ranges, uint32_t count, bool more)
     if (count > 0)
         memcpy(request.ranges, ranges, count * sizeof(uint64_t));
     fake_kmcl_receive(&request, size);
-    run();
+    pass_time(BALLOON_REPLY_DELAY);
 }
 
 void host_adds(uint64_t range)
@@ -197,7 +197,7 @@ void host_adds(uint64_t range)
     request.header =
         host_header(DYNAMIC_MEMORY_HOT_ADD_REQUEST, DYNAMIC_MEMORY_HOT_ADD_SIZE_WITHOUT_REGION);
     fake_kmcl_receive(&request, DYNAMIC_MEMORY_HOT_ADD_SIZE_WITHOUT_REGION);
-    run();
+    pass_time(BALLOON_REPLY_DELAY);
 }
 
 void host_adds_in_region(uint64_t range, uint64_t region)
@@ -208,7 +208,7 @@ void host_adds_in_region(uint64_t range, uint64_t region)
         .region = region,
     };
     fake_kmcl_receive(&request, sizeof(request));
-    run();
+    pass_time(BALLOON_REPLY_DELAY);
 }
 
 size_t messages_left(void)

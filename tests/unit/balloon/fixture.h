@@ -30,7 +30,7 @@ void fixture_reset(void **state);
 void run(void);
 void pass_time(uint64_t duration);
 
-/* ---- what the host says ---- */
+/* ---- what the host says; after a request time passes until it is answered ---- */
 
 void host_says_version(bool accepted);
 void host_says_capabilities(uint64_t flags);
