@@ -212,26 +212,22 @@ static enum vmbus_status share_rings(struct vmbus_channel *channel, uint32_t out
 {
     uint32_t pages = outgoing_pages + incoming_pages + 2;
     unsigned char *memory = pages_allocate_zeroed(pages);
-    uint64_t *frames = memory_allocate(pages * sizeof(*frames));
-    enum vmbus_status status = VMBUS_NO_MEMORY;
 
+    if (memory == NULL) {
+        return VMBUS_NO_MEMORY;
+    }
+    unsigned char *incoming = memory + (size_t)(outgoing_pages + 1) * PAGE_SIZE;
+    enum ring_status outgoing_status = ring_writer_attach(
+        &channel->outgoing, (void *)memory, memory + PAGE_SIZE, outgoing_pages * PAGE_SIZE);
+    enum ring_status incoming_status = ring_reader_attach(
+        &channel->incoming, (void *)incoming, incoming + PAGE_SIZE, incoming_pages * PAGE_SIZE);
+    ASSERT(outgoing_status == RING_OK && incoming_status == RING_OK);
     channel->ring_memory = memory;
     channel->ring_pages = pages;
-    if (memory != NULL && frames != NULL) {
-        unsigned char *incoming = memory + (size_t)(outgoing_pages + 1) * PAGE_SIZE;
-        for (uint32_t page = 0; page < pages; page++) {
-            frames[page] = page_frame_of(memory) + page;
-        }
-        const struct vmbus_gpa_range range = {
-            .byte_count = pages * PAGE_SIZE, .byte_offset = 0, .frames = frames};
-        enum ring_status outgoing_status = ring_writer_attach(
-            &channel->outgoing, (void *)memory, memory + PAGE_SIZE, outgoing_pages * PAGE_SIZE);
-        enum ring_status incoming_status = ring_reader_attach(
-            &channel->incoming, (void *)incoming, incoming + PAGE_SIZE, incoming_pages * PAGE_SIZE);
-        ASSERT(outgoing_status == RING_OK && incoming_status == RING_OK);
-        status = vmbus_gpadl_create(channel, &range, 1, &channel->ring_gpadl);
-    }
-    memory_free(frames);
+
+    const struct vmbus_gpa_range range = {.byte_count = pages * PAGE_SIZE,
+                                          .first_frame = page_frame_of(memory)};
+    enum vmbus_status status = vmbus_gpadl_create(channel, &range, 1, &channel->ring_gpadl);
     if (status != VMBUS_OK) {
         settle_rings(channel, status);
     }

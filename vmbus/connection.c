@@ -52,19 +52,14 @@ uint64_t vmbus_connected_at(void)
 
 void vmbus_keep_pages(uint64_t count)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
-
-    vmbus_bus.statistics.pages_kept += count;
-    spin_lock_release(&vmbus_bus.lock, previous);
+    atomic_fetch_add_explicit(&vmbus_bus.pages_kept, count, memory_order_relaxed);
 }
 
 void vmbus_statistics(struct vmbus_statistics *out)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
-
     *out = vmbus_bus.statistics;
-    spin_lock_release(&vmbus_bus.lock, previous);
     out->events_unknown = atomic_load_explicit(&vmbus_bus.events_unknown, memory_order_relaxed);
+    out->pages_kept = atomic_load_explicit(&vmbus_bus.pages_kept, memory_order_relaxed);
 }
 
 /* ---- messages in ---- */
@@ -153,47 +148,23 @@ enum vmbus_status vmbus_post(const void *message, uint32_t size, uint64_t deadli
 bool vmbus_version_response_received(const void *message, uint32_t size)
 {
     struct vmbus_message_version_response_2 response = {0};
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
-    bool expected = vmbus_bus.contact_pending;
 
-    if (expected) {
-        /* The features are there from 6.0 on, and not in a refusal. */
-        memcpy(&response, message,
-               size >= sizeof(response) && vmbus_bus.version >= VMBUS_VERSION_6_0
-                   ? sizeof(response)
-                   : sizeof(response.response));
-        vmbus_bus.answer = (struct vmbus_contact_answer){
-            .supported = response.response.supported != 0,
-            .state = response.response.connection_state,
-            .connection_id = response.response.connection_id,
-            .features = response.features,
-        };
-        vmbus_bus.contact_pending = false;
-        event_set(&vmbus_bus.answered);
+    if (!atomic_exchange(&vmbus_bus.contact_pending, false)) {
+        return false;
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
-    return expected;
-}
-
-static void contact_begin(uint32_t version)
-{
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
-
-    vmbus_bus.version = version;
-    vmbus_bus.contact_pending = true;
-    event_clear(&vmbus_bus.answered);
-    spin_lock_release(&vmbus_bus.lock, previous);
-}
-
-/* Whether the answer had come; none is taken any more. */
-static bool contact_end(void)
-{
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
-    bool answered = !vmbus_bus.contact_pending;
-
-    vmbus_bus.contact_pending = false;
-    spin_lock_release(&vmbus_bus.lock, previous);
-    return answered;
+    /* The features are there from 6.0 on, and not in a refusal. */
+    memcpy(&response, message,
+           size >= sizeof(response) && vmbus_bus.version >= VMBUS_VERSION_6_0
+               ? sizeof(response)
+               : sizeof(response.response));
+    vmbus_bus.answer = (struct vmbus_contact_answer){
+        .supported = response.response.supported != 0,
+        .state = response.response.connection_state,
+        .connection_id = response.response.connection_id,
+        .features = response.features,
+    };
+    event_set(&vmbus_bus.answered);
+    return true;
 }
 
 /*
@@ -222,13 +193,13 @@ static enum vmbus_status contact(uint32_t version, bool *multi_client)
         message.child_to_parent_monitor = page_frame_of(&vmbus_bus.monitor_pages[1]) << PAGE_SHIFT;
     }
 
-    contact_begin(version);
+    vmbus_bus.version = version;
+    event_clear(&vmbus_bus.answered);
+    atomic_store(&vmbus_bus.contact_pending, true);
     hv_status status =
         hv_post_message_with_retry(connection, &message, sizeof(message), false, deadline);
-    if (status == HV_STATUS_SUCCESS) {
-        (void)event_wait(&vmbus_bus.answered, deadline);
-    }
-    bool answered = contact_end();
+    bool answered = status == HV_STATUS_SUCCESS && event_wait(&vmbus_bus.answered, deadline);
+    atomic_store(&vmbus_bus.contact_pending, false);
 
     if (status == HV_STATUS_INVALID_CONNECTION_ID &&
         connection == VMBUS_CONNECTION_ID_MULTI_CLIENT) {
@@ -300,7 +271,6 @@ enum vmbus_status vmbus_connect(void)
     event_clear(&vmbus_bus.offers_delivered);
     event_clear(&vmbus_bus.unloaded);
     vmbus_bus.next_open = 1;
-    work_item_initialise(&vmbus_bus.release_work, vmbus_offers_release_unclaimed, NULL);
     vmbus_bus.monitor_pages = pages_allocate_zeroed(2);
 
     transition(VMBUS_CONNECTING);

@@ -10,7 +10,6 @@
 
 #include "kernel/lock.h"
 #include "kernel/wait.h"
-#include "kernel/work.h"
 #include "vmbus/messages.h"
 #include "vmbus/monitor_page.h"
 #include "vmbus/vmbus.h"
@@ -23,10 +22,7 @@ struct vmbus_contact_answer {
     uint32_t features;
 };
 
-/*
- * One guest has one bus. `lock` guards everything but the events (kernel/wait.h), the table's
- * entries as seen by the interrupt path, and `events_unknown`.
- */
+/* One guest has one bus. `lock` guards what is neither atomic nor said to be somebody's own. */
 struct vmbus_bus {
     struct spin_lock lock;
     enum vmbus_connection_state state;
@@ -34,8 +30,8 @@ struct vmbus_bus {
     uint32_t message_connection; /* where messages are posted to */
     uint64_t connected_at;
 
-    bool contact_pending; /* an INITIATE_CONTACT has no answer yet */
-    struct vmbus_contact_answer answer;
+    atomic_bool contact_pending;        /* an INITIATE_CONTACT has no answer yet */
+    struct vmbus_contact_answer answer; /* to be read when `answered` is set */
     struct event answered;
     struct event offers_delivered;
     struct event unloaded;
@@ -48,10 +44,11 @@ struct vmbus_bus {
     struct gpadl *gpadls;
     uint32_t gpadls_made;
     uint32_t next_open;
-    struct work_item release_work; /* gives back rescinded channels that nobody claimed */
 
-    struct vmbus_statistics statistics; /* without events_unknown */
+    /* Messages are counted by their handler, of which only one runs at a time. */
+    struct vmbus_statistics statistics; /* without the next two */
     _Atomic uint64_t events_unknown;
+    _Atomic uint64_t pages_kept;
     uint32_t reported[VMBUS_MESSAGE_UNEXPECTED + 1]; /* bit: type; one line a kind was printed */
     uint32_t offers_reported;                        /* bit: reason */
 
@@ -72,7 +69,7 @@ enum vmbus_status vmbus_post(const void *message, uint32_t size, uint64_t deadli
  */
 bool vmbus_connection_gave_memory_back(void);
 
-/* Counts pages that are never reused, because the host may still write to them. */
+/* Counts pages that are never reused, because the host may still write to them. Any IRQL. */
 void vmbus_keep_pages(uint64_t count);
 
 vmbus_message_handler vmbus_version_response_received;

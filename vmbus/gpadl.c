@@ -41,7 +41,9 @@ static uint64_t next_word(struct vmbus_gpadl_writer *writer)
         writer->page = 0;
         return range->byte_count | (uint64_t)range->byte_offset << 32;
     }
-    uint64_t frame = range->frames[writer->page++];
+    uint64_t frame =
+        range->frames != NULL ? range->frames[writer->page] : range->first_frame + writer->page;
+    writer->page++;
     if (writer->page == vmbus_gpa_range_pages(range)) {
         writer->in_range = false;
         writer->range++;

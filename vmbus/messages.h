@@ -99,7 +99,8 @@ enum vmbus_message_type {
 };
 
 /*
- * Acts on a message whose size was checked against the table; `message` is private memory. At
+ * Acts on a message whose size was checked against the table; `message` is private memory, aligned
+ * to 4 bytes. At
  * IRQL_DISPATCH, in order of arrival. False: well-formed, but nothing waits for it.
  */
 typedef bool vmbus_message_handler(const void *message, uint32_t size);

@@ -177,44 +177,43 @@ static struct vmbus_channel *channel_new(const struct vmbus_message_offer_channe
         return NULL;
     }
     channel->references = 2; /* the table's and the caller's */
-    channel->offer = (struct vmbus_offer){
-        .interface_type = message->interface_type,
-        .interface_instance = message->interface_instance,
-        .relid = message->relid,
-        .connection_id = message->connection_id,
-        /* Three of the flags mean something only with features that nobody negotiated. */
-        .flags = message->flags & (uint16_t) ~(VMBUS_OFFER_FLAG_CONFIDENTIAL_RING |
-                                               VMBUS_OFFER_FLAG_CONFIDENTIAL_MEMORY |
-                                               VMBUS_OFFER_FLAG_PINNED_MEMORY),
-        .mmio_megabytes = message->mmio_megabytes,
-        .mmio_megabytes_optional = message->mmio_megabytes_optional,
-        .sub_channel_index = message->sub_channel_index,
-        .monitor_id = message->monitor_id,
-        .monitor_allocated = (message->monitor_allocated & VMBUS_OFFER_MONITOR_ALLOCATED) != 0,
-        .dedicated_interrupt =
-            (message->dedicated_interrupt & VMBUS_OFFER_DEDICATED_INTERRUPT) != 0,
-    };
-    memcpy(channel->offer.user_defined, message->user_defined, sizeof(message->user_defined));
     vmbus_channel_initialise(channel);
+
+    struct vmbus_offer *offer = &channel->offer;
+    offer->interface_type = message->interface_type;
+    offer->interface_instance = message->interface_instance;
+    offer->relid = message->relid;
+    offer->connection_id = message->connection_id;
+    /* Three of the flags mean something only with features that nobody negotiated. */
+    offer->flags = message->flags & (uint16_t) ~(VMBUS_OFFER_FLAG_CONFIDENTIAL_RING |
+                                                 VMBUS_OFFER_FLAG_CONFIDENTIAL_MEMORY |
+                                                 VMBUS_OFFER_FLAG_PINNED_MEMORY);
+    offer->mmio_megabytes = message->mmio_megabytes;
+    offer->mmio_megabytes_optional = message->mmio_megabytes_optional;
+    offer->sub_channel_index = message->sub_channel_index;
+    offer->monitor_id = message->monitor_id;
+    offer->monitor_allocated = (message->monitor_allocated & VMBUS_OFFER_MONITOR_ALLOCATED) != 0;
+    offer->dedicated_interrupt =
+        (message->dedicated_interrupt & VMBUS_OFFER_DEDICATED_INTERRUPT) != 0;
+    memcpy(offer->user_defined, message->user_defined, sizeof(offer->user_defined));
     return channel;
 }
 
 bool vmbus_offer_received(const void *message, uint32_t size)
 {
-    struct vmbus_message_offer_channel offer;
+    const struct vmbus_message_offer_channel *offer = message;
     struct vmbus_channel *channel = NULL;
 
     (void)size;
-    memcpy(&offer, message, sizeof(offer));
     vmbus_bus.statistics.offers++;
-    enum refusal refusal = check_fields(&offer);
+    enum refusal refusal = check_fields(offer);
     if (refusal == ACCEPTED) {
         enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
-        refusal = check_identity(&offer);
+        refusal = check_identity(offer);
         if (refusal == ACCEPTED) {
-            channel = channel_new(&offer);
+            channel = channel_new(offer);
             if (channel != NULL) {
-                table_set(offer.relid, channel);
+                table_set(offer->relid, channel);
             } else {
                 refusal = REFUSED_NO_MEMORY;
             }
@@ -222,7 +221,7 @@ bool vmbus_offer_received(const void *message, uint32_t size)
         spin_lock_release(&vmbus_bus.lock, previous);
     }
     if (refusal != ACCEPTED) {
-        report_refusal(refusal, &offer);
+        report_refusal(refusal, offer);
         return true;
     }
     struct vmbus_offer_listener *next;
@@ -246,6 +245,23 @@ bool vmbus_all_offers_received(const void *message, uint32_t size)
 }
 
 /* ---- rescinds ---- */
+
+/* Releases the rescinded channels that nobody claimed. IRQL_PASSIVE. */
+static void release_unclaimed(void *context)
+{
+    struct vmbus_channel *channel;
+
+    (void)context;
+    for (uint32_t relid = 0; (channel = vmbus_channel_next(relid)) != NULL;) {
+        relid = channel->offer.relid + 1;
+        if (channel->owner == NULL && vmbus_channel_is_rescinded(channel)) {
+            (void)vmbus_channel_release(channel);
+        }
+        vmbus_channel_put(channel);
+    }
+}
+
+static struct work_item release_work = {.run = release_unclaimed};
 
 /* The owner of a channel just lost hears of it. At DISPATCH, without the lock. */
 static void tell_owner(struct vmbus_channel *channel)
@@ -278,7 +294,7 @@ bool vmbus_rescind_received(const void *message, uint32_t size)
         return false;
     }
     if (channel->owner == NULL) {
-        passive_work_queue(&vmbus_bus.release_work);
+        passive_work_queue(&release_work);
     }
     tell_owner(channel);
     vmbus_channel_put(channel);
@@ -314,25 +330,11 @@ bool vmbus_channel_release(struct vmbus_channel *channel)
     return given_back;
 }
 
-void vmbus_offers_release_unclaimed(void *context)
-{
-    struct vmbus_channel *channel;
-
-    (void)context;
-    for (uint32_t relid = 0; (channel = vmbus_channel_next(relid)) != NULL;) {
-        relid = channel->offer.relid + 1;
-        if (channel->owner == NULL && vmbus_channel_is_rescinded(channel)) {
-            (void)vmbus_channel_release(channel);
-        }
-        vmbus_channel_put(channel);
-    }
-}
-
 void vmbus_offers_end(void)
 {
     struct vmbus_channel *channel;
 
-    (void)passive_work_cancel(&vmbus_bus.release_work);
+    (void)passive_work_cancel(&release_work);
     for (uint32_t relid = 0; (channel = vmbus_channel_next(relid)) != NULL;) {
         enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
         relid = channel->offer.relid;

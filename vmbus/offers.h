@@ -29,9 +29,6 @@ bool vmbus_channel_release(struct vmbus_channel *channel);
 /* The connection ends: takes every channel out of the table and tells its owner. IRQL_PASSIVE. */
 void vmbus_offers_end(void);
 
-/* Work of the bus: releases the rescinded channels that nobody claimed. IRQL_PASSIVE. */
-void vmbus_offers_release_unclaimed(void *context);
-
 vmbus_message_handler vmbus_offer_received;
 vmbus_message_handler vmbus_all_offers_received;
 vmbus_message_handler vmbus_rescind_received;

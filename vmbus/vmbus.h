@@ -168,11 +168,12 @@ enum vmbus_status vmbus_channel_set_monitor_latency(struct vmbus_channel *channe
 
 /* ---- GPADLs of a channel, beside its ring's ---- */
 
-/* `count` bytes from `offset` in the first of the pages `frames` (one 64-bit frame a page). */
+/* `byte_count` bytes from `byte_offset` in the first of the pages. */
 struct vmbus_gpa_range {
     uint32_t byte_count;
     uint32_t byte_offset;
-    const uint64_t *frames;
+    const uint64_t *frames; /* one a page; NULL: pages follow each other from first_frame on */
+    uint64_t first_frame;
 };
 
 /*

@@ -96,6 +96,24 @@ static void one_range_of_any_number_of_pages(void **state)
     }
 }
 
+static void pages_in_a_row_need_no_list(void **state)
+{
+    static uint64_t row[8190];
+    static struct joined joined;
+
+    (void)state;
+    for (size_t i = 0; i < 8190; i++) {
+        row[i] = 0x7777 + i;
+    }
+    for (uint32_t pages = 1; pages <= 8190; pages += 91) {
+        const struct vmbus_gpa_range range = {
+            .byte_count = pages * 4096 - 5, .byte_offset = 5, .first_frame = 0x7777};
+        const struct vmbus_gpa_range listed = {pages * 4096 - 5, 5, row, 0};
+        join(&joined, &range, 1);
+        assert_list(&joined, &listed, 1);
+    }
+}
+
 /* M20: a number of messages that is rounded the wrong way. */
 static void m20_message_counts_of_well_known_sizes(void **state)
 {
@@ -132,7 +150,7 @@ static void odd_counts_and_offsets_touch_the_right_pages(void **state)
 
     (void)state;
     for (size_t i = 0; i + 1 < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct vmbus_gpa_range range = {cases[i].count, cases[i].offset, frames};
+        const struct vmbus_gpa_range range = {cases[i].count, cases[i].offset, frames, 0};
         assert_int_equal(vmbus_gpa_range_pages(&range), cases[i].pages);
         join(&joined, &range, 1);
         assert_list(&joined, &range, 1);
@@ -178,13 +196,13 @@ static void the_largest_list_of_many_ranges(void **state)
 static void lists_that_no_host_takes_are_refused(void **state)
 {
     struct vmbus_gpadl_writer writer;
-    struct vmbus_gpa_range ranges[2] = {{4096, 0, frames}, {4096, 0, frames}};
+    struct vmbus_gpa_range ranges[2] = {{4096, 0, frames, 0}, {4096, 0, frames, 0}};
 
     (void)state;
     assert_false(vmbus_gpadl_writer_start(&writer, 7, 1, ranges, 0));
     ranges[1].byte_count = 0;
     assert_false(vmbus_gpadl_writer_start(&writer, 7, 1, ranges, 2));
-    ranges[1] = (struct vmbus_gpa_range){1, 4096, frames};
+    ranges[1] = (struct vmbus_gpa_range){1, 4096, frames, 0};
     assert_false(vmbus_gpadl_writer_start(&writer, 7, 1, ranges, 2));
     ranges[0].byte_count = 8191 * 4096;
     assert_false(vmbus_gpadl_writer_start(&writer, 7, 1, ranges, 1));
@@ -588,6 +606,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_range_of_any_number_of_pages),
+        cmocka_unit_test(pages_in_a_row_need_no_list),
         cmocka_unit_test(m20_message_counts_of_well_known_sizes),
         cmocka_unit_test(odd_counts_and_offsets_touch_the_right_pages),
         cmocka_unit_test(several_ranges_follow_each_other),

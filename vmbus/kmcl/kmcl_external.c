@@ -187,6 +187,6 @@ NTSTATUS kmcl_external_from_frames(void *header, const struct kmcl_external_limi
     if (count == 0 || count > limits->data_size >> PAGE_SHIFT) {
         return STATUS_INVALID_PARAMETER;
     }
-    const struct vmbus_gpa_range range = {count << PAGE_SHIFT, 0, frames};
+    const struct vmbus_gpa_range range = {.byte_count = count << PAGE_SHIFT, .frames = frames};
     return single(header, limits, &range, header_length);
 }

@@ -352,7 +352,8 @@ static void scribble(void)
         for (size_t page = 0; page < state.gpadls[i].frame_count; page++) {
             volatile uint8_t *byte =
                 (volatile uint8_t *)page_address(state.gpadls[i].frames[page]) + PAGE_SIZE - 1;
-            *byte = *byte;
+            *byte ^= 0x80; /* and back, for the guest may look */
+            *byte ^= 0x80;
         }
     }
 }
