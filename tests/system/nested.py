@@ -19,6 +19,9 @@ START_LIMIT = 60    # seconds from L0's start to L1's agent; 3 to 4 are usual on
 START_ATTEMPTS = 2  # a nested host may hang while it comes up; that says nothing about a guest
 ANSWER_LIMIT = 10   # seconds; the agent answers in milliseconds
 MEMORY_MIB = 2048   # L1's; what it does not touch costs nothing
+# A third of the kernel's start is spent on these: self-tests, security modules, certificates, type tables of BPF.
+LEFT_OUT = ("lsm=capability audit=0 cryptomgr.notests initcall_blacklist=load_system_certificate_list,jent_mod_init,"
+            "bpf_tcp_ca_kfunc_init,bpf_dummy_struct_ops_init")
 
 
 class NestedHost:
@@ -71,7 +74,7 @@ class NestedHost:
         # QEMU puts the initial file system at the very end of memory, where SeaBIOS wants the ACPI tables; qboot has them below 1 MiB.
         # The emulated counter runs at this machine's own frequency: L1 need not measure it, nor doubt it.
         words = ("console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check "
-                 f"tsc_early_khz={khz} random.trust_cpu=on")
+                 f"tsc_early_khz={khz} random.trust_cpu=on {LEFT_OUT}")
         command = [
             nested_image.QEMU, "-accel", "tcg", "-cpu", "EPYC,+svm,+npt", "-m", str(self._memory_mib),
             "-machine", "microvm,acpi=on,pit=off,pic=off,rtc=on,isa-serial=on", "-bios", "qboot.rom", "-nodefaults", "-no-user-config",
