@@ -35,10 +35,10 @@ void vmbus_channel_transition(struct vmbus_channel *channel, enum vmbus_channel_
 
 static void enter(struct vmbus_channel *channel, enum vmbus_channel_state state)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
 
     vmbus_channel_transition(channel, state);
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
 }
 
 const struct vmbus_offer *vmbus_channel_offer(const struct vmbus_channel *channel)
@@ -53,7 +53,7 @@ enum vmbus_channel_state vmbus_channel_state(const struct vmbus_channel *channel
 
 bool vmbus_channel_is_rescinded(const struct vmbus_channel *channel)
 {
-    return atomic_load_explicit(&channel->rescinded, memory_order_acquire);
+    return vmbus_channel_lost(channel);
 }
 
 bool vmbus_channel_lose(struct vmbus_channel *channel)
@@ -68,27 +68,27 @@ bool vmbus_channel_lose(struct vmbus_channel *channel)
 
 bool vmbus_channel_claim(struct vmbus_channel *channel, const struct vmbus_channel_owner *owner)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
-    bool free = channel->owner == NULL && !vmbus_channel_is_rescinded(channel);
+    enum irql previous = vmbus_lock();
+    bool free = channel->owner == NULL && !vmbus_channel_lost(channel);
 
     if (free) {
         channel->owner = owner;
         channel->references++;
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     return free;
 }
 
 bool vmbus_channel_unclaim(struct vmbus_channel *channel)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
-    bool lost = vmbus_channel_is_rescinded(channel);
+    enum irql previous = vmbus_lock();
+    bool lost = vmbus_channel_lost(channel);
     bool given_back = true;
 
     ASSERT(channel->owner != NULL);
     ASSERT(channel->state == VMBUS_CHANNEL_OFFERED || channel->state == VMBUS_CHANNEL_RELEASED);
     channel->owner = NULL; /* from here on a rescind is the bus's to answer */
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     if (lost) {
         given_back = vmbus_channel_release(channel);
     }
@@ -243,7 +243,7 @@ bool vmbus_open_result_received(const void *message, uint32_t size)
 
     (void)size;
     memcpy(&result, message, sizeof(result));
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
     if (result.relid < VMBUS_RELID_END) {
         channel = vmbus_channel_by_relid(result.relid);
     }
@@ -253,7 +253,7 @@ bool vmbus_open_result_received(const void *message, uint32_t size)
         channel->open_status = result.status;
         event_set(&channel->open_answered);
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     return expected;
 }
 
@@ -268,28 +268,28 @@ static enum vmbus_status open_rings(struct vmbus_channel *channel, uint32_t outg
         .target_vp = hv_vp_index(),
         .downstream_page = outgoing_pages + 1,
     };
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
 
     open.open_id = vmbus_bus.next_open++;
     channel->open_id = open.open_id;
-    channel->open_pending = !vmbus_channel_is_rescinded(channel);
+    channel->open_pending = !vmbus_channel_lost(channel);
     event_clear(&channel->open_answered);
     vmbus_channel_transition(channel, VMBUS_CHANNEL_OPENING);
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
 
     /* The host may send packets before it says that the channel is open. */
     set_up_monitor(channel);
     atomic_store_explicit(&channel->live, true, memory_order_release);
     enum vmbus_status status = VMBUS_RESCINDED;
-    if (!vmbus_channel_is_rescinded(channel)) {
+    if (!vmbus_channel_lost(channel)) {
         status = vmbus_post(&open, sizeof(open), deadline);
     }
     if (status == VMBUS_OK) {
         (void)event_wait(&channel->open_answered, deadline);
     }
 
-    previous = spin_lock_acquire(&vmbus_bus.lock);
-    if (vmbus_channel_is_rescinded(channel)) {
+    previous = vmbus_lock();
+    if (vmbus_channel_lost(channel)) {
         status = VMBUS_RESCINDED;
     } else if (status == VMBUS_OK && channel->open_pending) {
         status = VMBUS_NO_ANSWER;
@@ -300,7 +300,7 @@ static enum vmbus_status open_rings(struct vmbus_channel *channel, uint32_t outg
     if (status == VMBUS_OK) {
         vmbus_channel_transition(channel, VMBUS_CHANNEL_OPEN);
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     return status;
 }
 
@@ -313,7 +313,7 @@ static void close_rings(struct vmbus_channel *channel, bool tell_host)
     };
 
     vmbus_channel_stop_events(channel);
-    if (tell_host && !vmbus_channel_is_rescinded(channel)) {
+    if (tell_host && !vmbus_channel_lost(channel)) {
         (void)vmbus_post(&close, sizeof(close), clock_after(VMBUS_ANSWER_LIMIT));
     }
     /* CLOSE has no answer. The host has let go of the rings when it says so of their GPADL. */
@@ -331,15 +331,15 @@ enum vmbus_status vmbus_channel_open(struct vmbus_channel *channel, uint32_t out
         (uint64_t)outgoing_pages + incoming_pages + 2 > VMBUS_GPADL_PAGES_MAXIMUM) {
         return VMBUS_BAD_ARGUMENT;
     }
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
-    if (vmbus_channel_is_rescinded(channel)) {
+    enum irql previous = vmbus_lock();
+    if (vmbus_channel_lost(channel)) {
         status = VMBUS_RESCINDED;
     } else if (channel->owner == NULL || channel->state != VMBUS_CHANNEL_OFFERED) {
         status = VMBUS_BAD_STATE;
     } else {
         vmbus_channel_transition(channel, VMBUS_CHANNEL_GPADL_PENDING);
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     if (status != VMBUS_OK) {
         return status;
     }

@@ -51,6 +51,12 @@ struct vmbus_channel {
     struct event open_answered;
 };
 
+/* Rescinded, or without a connection. Any IRQL. */
+static inline bool vmbus_channel_lost(const struct vmbus_channel *channel)
+{
+    return atomic_load_explicit(&channel->rescinded, memory_order_acquire);
+}
+
 /* What a new channel needs beside its offer; the memory is zeroed. */
 void vmbus_channel_initialise(struct vmbus_channel *channel);
 

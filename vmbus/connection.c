@@ -17,6 +17,16 @@ struct vmbus_bus vmbus_bus = {
     .lock = SPIN_LOCK_INITIALISER,
 };
 
+enum irql vmbus_lock(void)
+{
+    return spin_lock_acquire(&vmbus_bus.lock);
+}
+
+void vmbus_unlock(enum irql previous)
+{
+    spin_lock_release(&vmbus_bus.lock, previous);
+}
+
 /* ---- states ---- */
 
 static void transition(enum vmbus_connection_state state)
@@ -28,11 +38,11 @@ static void transition(enum vmbus_connection_state state)
         [VMBUS_UNLOADING] = 1u << VMBUS_DISCONNECTED | 1u << VMBUS_FAILED,
         [VMBUS_FAILED] = 1u << VMBUS_CONNECTING,
     };
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
 
     ASSERT((allowed[vmbus_bus.state] & 1u << state) != 0);
     vmbus_bus.state = state;
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
 }
 
 enum vmbus_connection_state vmbus_connection_state(void)

@@ -57,6 +57,10 @@ struct vmbus_bus {
 };
 extern struct vmbus_bus vmbus_bus;
 
+/* The lock of the bus: spin_lock_acquire() and spin_lock_release(), in fewer bytes a call. */
+enum irql vmbus_lock(void);
+void vmbus_unlock(enum irql previous);
+
 /*
  * Posts a message of this connection, trying until `deadline`. VMBUS_UNAVAILABLE: not connected;
  * VMBUS_POST_FAILED. IRQL_PASSIVE.

@@ -6,6 +6,7 @@
 #include "kernel/clock.h"
 #include "kernel/pages.h"
 #include "kernel/wait.h"
+#include "vmbus/channel.h"
 #include "vmbus/connection.h"
 
 /* ---- messages of a GPADL ---- */
@@ -124,7 +125,7 @@ static struct gpadl *find(uint32_t id)
 
 static void add(struct gpadl *gpadl)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
 
     /* Ids go round: an answer that comes too late must not fit the next request. */
     do {
@@ -132,13 +133,13 @@ static void add(struct gpadl *gpadl)
     } while (gpadl->id == 0 || find(gpadl->id) != NULL);
     gpadl->next = vmbus_bus.gpadls;
     vmbus_bus.gpadls = gpadl;
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
 }
 
 /* Takes it off the list and frees it. Returns the state it had. */
 static enum gpadl_state drop(struct gpadl *gpadl)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
     struct gpadl **link = &vmbus_bus.gpadls;
     enum gpadl_state state = gpadl->state;
 
@@ -146,7 +147,7 @@ static enum gpadl_state drop(struct gpadl *gpadl)
         link = &(*link)->next;
     }
     *link = gpadl->next;
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     memory_free(gpadl);
     return state;
 }
@@ -163,7 +164,7 @@ void vmbus_gpadl_release_waits(const struct vmbus_channel *channel)
 /* An answer moves a GPADL from `from` to `to`, if it is there. */
 static bool answer(uint32_t id, const uint32_t *relid, enum gpadl_state from, enum gpadl_state to)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
     struct gpadl *gpadl = find(id);
     bool expected = gpadl != NULL && gpadl->state == from &&
                     (relid == NULL || vmbus_channel_offer(gpadl->channel)->relid == *relid);
@@ -172,7 +173,7 @@ static bool answer(uint32_t id, const uint32_t *relid, enum gpadl_state from, en
         gpadl->state = to;
         event_set(&gpadl->answered);
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     return expected;
 }
 
@@ -207,7 +208,7 @@ static enum vmbus_status post_list(struct vmbus_gpadl_writer *writer,
     bool first = true;
     uint32_t size;
 
-    while (status == VMBUS_OK && !vmbus_channel_is_rescinded(channel) &&
+    while (status == VMBUS_OK && !vmbus_channel_lost(channel) &&
            (size = vmbus_gpadl_writer_next(writer, message)) != 0) {
         status = vmbus_post(message, size, deadline);
         if (status != VMBUS_OK && !first) {
@@ -243,12 +244,11 @@ enum vmbus_status vmbus_gpadl_create(struct vmbus_channel *channel,
     if (status == VMBUS_OK) {
         (void)event_wait(&gpadl->answered, deadline);
     }
-    if (status == VMBUS_OK && gpadl->state == GPADL_CREATED &&
-        !vmbus_channel_is_rescinded(channel)) {
+    if (status == VMBUS_OK && gpadl->state == GPADL_CREATED && !vmbus_channel_lost(channel)) {
         return VMBUS_OK;
     }
     enum gpadl_state state = drop(gpadl);
-    if (vmbus_channel_is_rescinded(channel)) {
+    if (vmbus_channel_lost(channel)) {
         return VMBUS_RESCINDED;
     }
     if (status != VMBUS_OK) {
@@ -259,14 +259,14 @@ enum vmbus_status vmbus_gpadl_create(struct vmbus_channel *channel,
 
 enum vmbus_status vmbus_gpadl_teardown(struct vmbus_channel *channel, uint32_t gpadl_id)
 {
-    bool rescinded = vmbus_channel_is_rescinded(channel);
+    bool rescinded = vmbus_channel_lost(channel);
     uint64_t deadline = clock_after(rescinded ? VMBUS_RESCINDED_LIMIT : VMBUS_ANSWER_LIMIT);
     const struct vmbus_message_gpadl_teardown teardown = {
         .header = {.type = VMBUS_MESSAGE_GPADL_TEARDOWN},
         .relid = vmbus_channel_offer(channel)->relid,
         .gpadl = gpadl_id,
     };
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
     struct gpadl *gpadl = find(gpadl_id);
 
     if (gpadl != NULL && (gpadl->channel != channel || gpadl->state != GPADL_CREATED)) {
@@ -276,7 +276,7 @@ enum vmbus_status vmbus_gpadl_teardown(struct vmbus_channel *channel, uint32_t g
         gpadl->state = GPADL_TEARING_DOWN;
         event_clear(&gpadl->answered);
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     if (gpadl == NULL) {
         return VMBUS_BAD_ARGUMENT;
     }
@@ -291,5 +291,5 @@ enum vmbus_status vmbus_gpadl_teardown(struct vmbus_channel *channel, uint32_t g
     if (vmbus_connection_state() != VMBUS_CONNECTED) {
         return vmbus_connection_gave_memory_back() ? VMBUS_OK : VMBUS_NO_ANSWER;
     }
-    return vmbus_channel_is_rescinded(channel) ? VMBUS_RESCINDED : VMBUS_NO_ANSWER;
+    return vmbus_channel_lost(channel) ? VMBUS_RESCINDED : VMBUS_NO_ANSWER;
 }

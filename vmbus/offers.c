@@ -25,7 +25,7 @@ static void table_set(uint32_t relid, struct vmbus_channel *channel)
 struct vmbus_channel *vmbus_channel_next(uint32_t relid)
 {
     struct vmbus_channel *channel = NULL;
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
 
     for (; relid < VMBUS_RELID_END && channel == NULL; relid++) {
         channel = vmbus_channel_by_relid(relid);
@@ -33,16 +33,16 @@ struct vmbus_channel *vmbus_channel_next(uint32_t relid)
     if (channel != NULL) {
         channel->references++;
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     return channel;
 }
 
 void vmbus_channel_put(struct vmbus_channel *channel)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
     bool last = --channel->references == 0;
 
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     if (last) {
         memory_free(channel);
     }
@@ -54,7 +54,7 @@ static struct vmbus_channel *find(const struct vmbus_guid *type, const struct vm
 {
     for (uint32_t relid = VMBUS_RELID_FIRST; relid < VMBUS_RELID_END; relid++) {
         struct vmbus_channel *channel = vmbus_channel_by_relid(relid);
-        if (channel != NULL && !vmbus_channel_is_rescinded(channel) &&
+        if (channel != NULL && !vmbus_channel_lost(channel) &&
             channel->offer.sub_channel_index == sub_channel_index &&
             vmbus_guid_equal(&channel->offer.interface_type, type) &&
             vmbus_guid_equal(&channel->offer.interface_instance, instance)) {
@@ -70,7 +70,7 @@ static struct vmbus_channel *find(const struct vmbus_guid *type, const struct vm
  */
 static void tell(struct vmbus_offer_listener *listener, struct vmbus_channel *channel)
 {
-    if (channel->offer.sub_channel_index == 0 && !vmbus_channel_is_rescinded(channel)) {
+    if (channel->offer.sub_channel_index == 0 && !vmbus_channel_lost(channel)) {
         listener->offered(listener->context, channel);
     }
 }
@@ -80,11 +80,11 @@ void vmbus_offer_listener_add(struct vmbus_offer_listener *listener)
     struct vmbus_channel *channel;
     /* New offers are handled at this level, so none comes between the list and the walk. */
     enum irql previous = irql_raise_to_dispatch();
-    enum irql inner = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql inner = vmbus_lock();
 
     listener->next = vmbus_bus.listeners;
     vmbus_bus.listeners = listener;
-    spin_lock_release(&vmbus_bus.lock, inner);
+    vmbus_unlock(inner);
     for (uint32_t relid = 0; (channel = vmbus_channel_next(relid)) != NULL;) {
         relid = channel->offer.relid + 1;
         tell(listener, channel);
@@ -95,7 +95,7 @@ void vmbus_offer_listener_add(struct vmbus_offer_listener *listener)
 
 void vmbus_offer_listener_remove(struct vmbus_offer_listener *listener)
 {
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
 
     for (struct vmbus_offer_listener **link = &vmbus_bus.listeners; *link != NULL;
          link = &(*link)->next) {
@@ -104,7 +104,7 @@ void vmbus_offer_listener_remove(struct vmbus_offer_listener *listener)
             break;
         }
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
 }
 
 /* ---- offers ---- */
@@ -208,7 +208,7 @@ bool vmbus_offer_received(const void *message, uint32_t size)
     vmbus_bus.statistics.offers++;
     enum refusal refusal = check_fields(offer);
     if (refusal == ACCEPTED) {
-        enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+        enum irql previous = vmbus_lock();
         refusal = check_identity(offer);
         if (refusal == ACCEPTED) {
             channel = channel_new(offer);
@@ -218,7 +218,7 @@ bool vmbus_offer_received(const void *message, uint32_t size)
                 refusal = REFUSED_NO_MEMORY;
             }
         }
-        spin_lock_release(&vmbus_bus.lock, previous);
+        vmbus_unlock(previous);
     }
     if (refusal != ACCEPTED) {
         report_refusal(refusal, offer);
@@ -254,7 +254,7 @@ static void release_unclaimed(void *context)
     (void)context;
     for (uint32_t relid = 0; (channel = vmbus_channel_next(relid)) != NULL;) {
         relid = channel->offer.relid + 1;
-        if (channel->owner == NULL && vmbus_channel_is_rescinded(channel)) {
+        if (channel->owner == NULL && vmbus_channel_lost(channel)) {
             (void)vmbus_channel_release(channel);
         }
         vmbus_channel_put(channel);
@@ -280,7 +280,7 @@ bool vmbus_rescind_received(const void *message, uint32_t size)
 
     (void)size;
     memcpy(&rescind, message, sizeof(rescind));
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
     if (rescind.relid < VMBUS_RELID_END) {
         channel = vmbus_channel_by_relid(rescind.relid);
     }
@@ -289,7 +289,7 @@ bool vmbus_rescind_received(const void *message, uint32_t size)
         vmbus_bus.statistics.rescinds++;
         channel->references++;
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     if (!news) {
         return false;
     }
@@ -308,7 +308,7 @@ bool vmbus_channel_release(struct vmbus_channel *channel)
         .relid = channel->offer.relid,
     };
     enum vmbus_status status = VMBUS_UNAVAILABLE;
-    enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+    enum irql previous = vmbus_lock();
     bool standing = vmbus_channel_by_relid(released.relid) == channel;
 
     if (standing) {
@@ -316,7 +316,7 @@ bool vmbus_channel_release(struct vmbus_channel *channel)
         table_set(released.relid, NULL);
         vmbus_channel_transition(channel, VMBUS_CHANNEL_RELEASED);
     }
-    spin_lock_release(&vmbus_bus.lock, previous);
+    vmbus_unlock(previous);
     if (standing) {
         status = vmbus_post(&released, sizeof(released), clock_after(VMBUS_ANSWER_LIMIT));
     }
@@ -336,13 +336,13 @@ void vmbus_offers_end(void)
 
     (void)passive_work_cancel(&release_work);
     for (uint32_t relid = 0; (channel = vmbus_channel_next(relid)) != NULL;) {
-        enum irql previous = spin_lock_acquire(&vmbus_bus.lock);
+        enum irql previous = vmbus_lock();
         relid = channel->offer.relid;
         table_set(relid, NULL);
         bool news = vmbus_channel_lose(channel);
         vmbus_channel_transition(channel, VMBUS_CHANNEL_RELEASED);
         channel->references--; /* the table's; not the last */
-        spin_lock_release(&vmbus_bus.lock, previous);
+        vmbus_unlock(previous);
 
         vmbus_channel_stop_events(channel);
         previous = irql_raise_to_dispatch();
