@@ -120,9 +120,6 @@ void hv_clocks_start(void)
 
 void hv_clocks_stop(void)
 {
-    if (!hv_reference_time_available()) {
-        return;
-    }
     struct hv_reference_tsc_page *page =
         atomic_load_explicit(&reference_page, memory_order_relaxed);
     if (page != NULL) {

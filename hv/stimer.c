@@ -89,8 +89,8 @@ void hv_stimer_stop(struct hv_processor *processor)
     if (mode == STIMER_OFF) {
         return;
     }
+    /* The kernel disarms the timer first, if it was in use. */
     clock_event_unregister(mode == STIMER_DIRECT ? &direct_event : &message_event);
-    arch_hv_register_write(STIMER_COUNT, 0);
     arch_hv_register_write(STIMER_CONFIG, 0);
     if (mode == STIMER_DIRECT) {
         arch_synic_interrupt_detach(direct_vector);

@@ -22,9 +22,8 @@
 #include "kernel/work.h"
 
 /*
- * Choice of ours: how many messages one look takes at most, the unwanted included. What is left
- * waits for the deferred work, so a host that sends without end cannot keep us in the interrupt
- * handler.
+ * Choice of ours: how many messages one look takes at most, the unwanted included, so that it comes
+ * to an end whatever the host sends. Each message that is left has an interrupt of its own coming.
  */
 #define MESSAGES_A_LOOK_MAXIMUM 32u
 
@@ -32,7 +31,6 @@ static struct {
     struct hv_message_queue queue;
     struct work_item deliver;
     const struct hv_synic_client *_Atomic client;
-    atomic_bool left_behind; /* the last look ended before the slot was empty */
     uint32_t vmbus_vector;
     uint32_t timer_vector;
     void (*timer_expired)(void);
@@ -54,7 +52,7 @@ static void slot_discard(struct hv_message_slot *slot)
 
 /*
  * Takes messages until the slot is empty. Nothing is taken that cannot be queued: it stays in the
- * slot, the host keeps what follows, and the deferred work looks again when it has made room.
+ * slot, the host keeps what follows, and the deferred work that makes room looks again.
  * Interrupts are off: this is the queue's one producer.
  */
 static void messages_collect(struct hv_processor *processor)
@@ -67,8 +65,7 @@ static void messages_collect(struct hv_processor *processor)
         }
         enum hv_slot_taken result = hv_message_slot_take(slot, entry);
         if (result == HV_SLOT_EMPTY) {
-            atomic_store_explicit(&synic.left_behind, false, memory_order_relaxed);
-            return;
+            break;
         }
         if (result == HV_SLOT_TAKEN_PENDING) {
             end_of_message();
@@ -81,8 +78,6 @@ static void messages_collect(struct hv_processor *processor)
             hv_count(&hv_counters.messages_dropped);
         }
     }
-    atomic_store_explicit(&synic.left_behind, true, memory_order_relaxed);
-    deferred_work_queue(&synic.deliver);
 }
 
 static void events_collect(struct hv_processor *processor)
@@ -118,10 +113,12 @@ static void vmbus_interrupt(void *context)
 static void deliver_messages(void *context)
 {
     struct hv_processor *processor = context;
-    const struct hv_message *message;
-    /* One queue's length at a time, so that other deferred work gets its turn. */
+    /*
+     * One queue's length, so that other deferred work gets its turn: what is added from now on
+     * queued this work again.
+     */
     for (unsigned n = 0; n < HV_MESSAGE_QUEUE_LENGTH; n++) {
-        message = hv_message_queue_front(&synic.queue);
+        const struct hv_message *message = hv_message_queue_front(&synic.queue);
         if (message == NULL) {
             break;
         }
@@ -134,14 +131,10 @@ static void deliver_messages(void *context)
         }
         hv_message_queue_release(&synic.queue);
     }
-    if (hv_message_queue_front(&synic.queue) != NULL) {
-        deferred_work_queue(&synic.deliver);
-    }
-    if (atomic_load_explicit(&synic.left_behind, memory_order_relaxed)) {
-        bool interrupts = arch_interrupts_disable();
-        messages_collect(processor);
-        arch_interrupts_restore(interrupts);
-    }
+    /* A message may have been left in its slot because the queue was full. */
+    bool interrupts = arch_interrupts_disable();
+    messages_collect(processor);
+    arch_interrupts_restore(interrupts);
 }
 
 /* IRQL_DEVICE. */

@@ -245,6 +245,11 @@ static void a_page_the_hypervisor_does_not_take_is_given_back(void **state)
     hv_start();
     assert_string_equal(clock_source_name(), "Hyper-V reference counter");
     assert_non_null(strstr(test_console(), "did not take the reference TSC page"));
+    assert_int_equal(fake_writes(HV_REGISTER_REFERENCE_TSC), 2);
+    int last = fake_write_at(HV_REGISTER_REFERENCE_TSC,
+                             (unsigned)fake_write_at(HV_REGISTER_REFERENCE_TSC, 0) + 1);
+    assert_int_equal(fake.log[last].value & 1, 0);
+    assert_true(fake.log[last].value >> 12 != 0);
 }
 
 static void frequencies_are_handed_on_only_with_both_of_their_bits(void **state)

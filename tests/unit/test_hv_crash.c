@@ -9,11 +9,11 @@
 #include "test_arch.h"
 
 /* In place of the kernel's: the hook is called by the test. */
-static struct panic_hook *hook;
+static struct panic_hook *reporter;
 
-void panic_hook_register(struct panic_hook *registered)
+void panic_hook_register(struct panic_hook *hook)
 {
-    hook = registered;
+    reporter = hook;
 }
 
 _Noreturn void panic(const char *format, ...)
@@ -26,7 +26,7 @@ static int setup(void **state)
 {
     (void)test_arch_setup(state);
     fake_hypervisor_reset();
-    hook = NULL;
+    reporter = NULL;
     return 0;
 }
 
@@ -40,9 +40,9 @@ static int teardown(void **state)
 static void start_and_panic(const char *message)
 {
     hv_start();
-    assert_non_null(hook);
+    assert_non_null(reporter);
     fake.log_count = 0;
-    hook->report(message);
+    reporter->report(message);
 }
 
 static void the_text_reaches_a_host_that_takes_it(void **state)
@@ -84,6 +84,18 @@ static void a_short_text_is_padded_with_zeros(void **state)
     assert_int_equal(fake.registers[HV_REGISTER_CRASH_CTL], HV_CRASH_NOTIFY | HV_CRASH_NO_DUMP);
 }
 
+static void a_panic_without_a_word_is_reported_too(void **state)
+{
+    (void)state;
+    start_and_panic("");
+    assert_int_equal(fake.registers[HV_REGISTER_CRASH_P4], 0);
+    hv_stop();
+    fake_hypervisor_reset();
+    fake.registers[HV_REGISTER_CRASH_CTL] = HV_CRASH_NOTIFY;
+    start_and_panic("");
+    assert_int_equal(fake.registers[HV_REGISTER_CRASH_P2], 0);
+}
+
 static void the_parameters_are_complete_before_the_one_control_write(void **state)
 {
     (void)state;
@@ -97,7 +109,7 @@ static void a_second_panic_is_not_reported(void **state)
 {
     (void)state;
     start_and_panic("first");
-    hook->report("second");
+    reporter->report("second");
     assert_int_equal(fake_writes(HV_REGISTER_CRASH_CTL), 1);
     assert_memory_equal((const void *)(uintptr_t)fake.registers[HV_REGISTER_CRASH_P3], "first", 5);
 }
@@ -116,12 +128,12 @@ static void a_host_without_the_feature_or_the_notification_is_left_alone(void **
     (void)state;
     fake.registers[HV_REGISTER_CRASH_CTL] = HV_CRASH_MESSAGE;
     hv_start();
-    assert_null(hook);
+    assert_null(reporter);
     hv_stop();
     fake_hypervisor_reset();
     fake.words.features &= ~HV_FEATURE_CRASH;
     hv_start(); /* the fake fails on an access */
-    assert_null(hook);
+    assert_null(reporter);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -132,6 +144,7 @@ int main(void)
         TEST(the_text_reaches_a_host_that_takes_it),
         TEST(a_host_without_text_gets_its_beginning_in_the_parameters),
         TEST(a_short_text_is_padded_with_zeros),
+        TEST(a_panic_without_a_word_is_reported_too),
         TEST(the_parameters_are_complete_before_the_one_control_write),
         TEST(a_second_panic_is_not_reported),
         TEST(a_long_text_is_cut_at_a_page),

@@ -123,13 +123,15 @@ static void qemu_is_accepted(void **state)
     machine_is("Microsoft Hv", 0x40000005, SIGNATURE);
     machine_has(0xAFF, 0x30, 0x508, 0x28);
     machine.leaves[2] = (struct cpuid_words){14393, 0x000A0000, 0, 0};
-    machine.leaves[5] = (struct cpuid_words){64, 64, 0, 0};
+    machine.leaves[5] = (struct cpuid_words){64, 65, 66, 67};
     struct arch_hypervisor words = words_of_machine();
     assert_int_equal(decide(&words), HV_PRESENT);
     assert_string_equal(words.vendor, "Microsoft Hv");
     assert_int_equal(words.version[0], 14393);
     assert_int_equal(words.version[1], 0x000A0000);
     assert_int_equal(words.limits[0], 64);
+    assert_int_equal(words.limits[1], 65);
+    assert_int_equal(words.limits[2], 66);
     assert_true((words.features & HV_FEATURE_DIRECT_STIMER) == 0);
     assert_true((words.features & HV_FEATURE_CRASH) != 0);
     assert_true((words.features & HV_FEATURE_FREQUENCIES) != 0);
@@ -151,11 +153,11 @@ static void openvmm_on_kvm_is_accepted(void **state)
 static void the_vendor_is_for_display_only(void **state)
 {
     (void)state;
-    machine_is("Some\x01\xff\x7f end", 0x40000005, SIGNATURE);
+    machine_is("\x02ome\x01\xff\x7f en\xff", 0x40000005, SIGNATURE);
     machine_has(0xAFF, 0x30, 0x508, 0);
     struct arch_hypervisor words = words_of_machine();
     assert_int_equal(decide(&words), HV_PRESENT);
-    assert_string_equal(words.vendor, "Some??? end");
+    assert_string_equal(words.vendor, "?ome??? en?");
 }
 
 static void bare_hardware_has_no_hypervisor(void **state)

@@ -126,8 +126,11 @@ static void automatic_end_of_interrupt_is_never_used(void **state)
 }
 
 /* QEMU's pages keep their contents while they are off. */
-static void fill_pages_when_they_are_enabled(void)
+static void fill_pages_when_they_are_enabled(enum hv_register name)
 {
+    if (name != HV_REGISTER_SIEFP || fake_flags(0) == NULL) {
+        return;
+    }
     for (unsigned n = 0; n < HV_SINT_COUNT; n++) {
         struct hv_message_slot *slot = fake_slot(n);
         slot->type = 1;
@@ -156,17 +159,38 @@ static const struct hv_synic_client quiet = {.message = client_hears_nothing,
 static void what_the_pages_hold_when_enabled_is_never_taken_for_new(void **state)
 {
     (void)state;
-    fake.on_page_enabled = fill_pages_when_they_are_enabled;
+    fake.on_write = fill_pages_when_they_are_enabled;
     hv_start();
     assert_true(hv_synic_attach(&quiet));
     fake.vectors[0].pending = true;
     (void)fake_interrupts_deliver();
     for (unsigned n = 0; n < HV_SINT_COUNT; n++) {
         assert_int_equal(fake_slot(n)->type, 0);
-        assert_int_equal(fake_flags(n)[31], 0);
+        for (unsigned word = 0; word < HV_EVENT_FLAG_WORDS; word++) {
+            assert_int_equal(fake_flags(n)[word], 0);
+        }
     }
     assert_int_equal(fake.end_of_messages, 1); /* for the one with the pending flag */
     hv_synic_detach(&quiet);
+}
+
+static void send_without_an_interrupt(enum hv_register name)
+{
+    if (name == HV_REGISTER_SINT0 + 2 && fake.registers[HV_REGISTER_SCONTROL] == 0) {
+        fake_slot(2)->type = HV_MESSAGE_TYPE_VMBUS;
+        fake_flags(2)[3] = 1;
+    }
+}
+
+static void what_came_before_the_sint_was_unmasked_is_found_without_an_interrupt(void **state)
+{
+    (void)state;
+    fake.on_write = send_without_an_interrupt;
+    hv_start();
+    assert_int_equal(fake_slot(2)->type, 0);
+    assert_int_equal(fake_flags(2)[3], 0);
+    assert_true(arch_interrupts_disable());
+    arch_interrupts_restore(true);
 }
 
 /* ---- what somebody left behind ---- */
@@ -179,18 +203,23 @@ static void leftovers_of_firmware_are_cleared_first(void **state)
     fake.registers[HV_REGISTER_SIEFP] = 0x6001;
     fake.registers[HV_REGISTER_REFERENCE_TSC] = 0x7001;
     fake.registers[HV_REGISTER_VP_ASSIST_PAGE] = 0x8001;
+    fake.registers[HV_REGISTER_SINT0] = 0x42;
     fake.registers[HV_REGISTER_SINT0 + 1] = 0x40;
     fake.registers[HV_REGISTER_SINT0 + 2] = 0x41;
     fake.registers[HV_REGISTER_STIMER0_CONFIG + 4] = 0x1000B & ~UINT64_C(1);
     fake.registers[HV_REGISTER_STIMER0_CONFIG + 5] = 100000;
+    fake.registers[HV_REGISTER_STIMER0_CONFIG] = 0x8000;
     hv_start();
     assert_int_equal(hv_presence(), HV_PRESENT);
     assert_non_null(strstr(test_console(), "guest OS id 0x0000010000000000 was there before"));
-    assert_non_null(strstr(test_console(), "cleared 7 registers"));
+    assert_non_null(strstr(test_console(), "cleared 9 registers"));
     assert_int_equal(fake.registers[HV_REGISTER_VP_ASSIST_PAGE], 0x8000);
+    assert_int_equal(fake.registers[HV_REGISTER_SINT0], HV_SINT_MASKED);
     assert_int_equal(fake.registers[HV_REGISTER_SINT0 + 1], HV_SINT_MASKED);
     assert_int_equal(fake.registers[HV_REGISTER_STIMER0_CONFIG + 4], 0);
     assert_int_equal(fake.registers[HV_REGISTER_STIMER0_CONFIG + 5], 0);
+    assert_true(write_of(HV_REGISTER_STIMER0_CONFIG, 0) <
+                write_of(HV_REGISTER_GUEST_OS_ID, HV_GUEST_OS_ID));
     assert_true(write_of(HV_REGISTER_SIMP, 0x5000) <
                 write_of(HV_REGISTER_GUEST_OS_ID, HV_GUEST_OS_ID));
     assert_true(write_of(HV_REGISTER_REFERENCE_TSC, 0x7000) <
@@ -210,6 +239,8 @@ static void a_clean_machine_is_not_written_to_before_the_identity(void **state)
     (void)state;
     hv_start();
     assert_int_equal(fake_write_at(HV_REGISTER_GUEST_OS_ID, 0), 0);
+    assert_null(strstr(test_console(), "cleared"));
+    assert_null(strstr(test_console(), "was there before"));
 }
 
 /* ---- absence and refusal ---- */
@@ -303,7 +334,12 @@ static void each_allocation_that_fails_is_survived(void **state)
         test_memory_fail(n);
         hv_start();
         test_memory_fail(0);
-        assert_true(n == 2 || hv_presence() != HV_PRESENT);
+        assert_int_equal(hv_presence(), n == 1   ? HV_REFUSED
+                                        : n == 2 ? HV_PRESENT
+                                                 : HV_WITHOUT_SYNIC);
+        if (hv_presence() == HV_REFUSED) {
+            nothing_is_left_behind();
+        }
         hv_stop();
         nothing_is_left_behind();
     }
@@ -343,7 +379,11 @@ static void messages_that_nobody_took_do_not_survive_a_stop(void **state)
         (void)fake_interrupts_deliver();
     }
     /* Still queued when the interface goes. */
+    struct hv_statistics before, after;
+    hv_statistics(&before);
     hv_synic_stop(hv_this_processor());
+    hv_statistics(&after);
+    assert_int_equal(after.messages_dropped - before.messages_dropped, 16);
     irql_lower(previous);
     hv_stop();
     fake_hypervisor_reset();
@@ -352,6 +392,19 @@ static void messages_that_nobody_took_do_not_survive_a_stop(void **state)
     fake.vectors[0].pending = true;
     (void)fake_interrupts_deliver();
     hv_synic_detach(&quiet);
+}
+
+static void a_slot_that_is_occupied_is_freed_before_its_page_goes(void **state)
+{
+    (void)state;
+    hv_start();
+    fake_slot(2)->type = HV_MESSAGE_TYPE_VMBUS;
+    fake_slot(2)->flags = HV_MESSAGE_FLAG_PENDING;
+    fake.log_count = 0;
+    hv_stop();
+    int end = fake_write_at(HV_REGISTER_EOM, 0);
+    assert_in_range(end, fake_write_at(HV_REGISTER_SINT0 + 2, 0) + 1,
+                    fake_write_at(HV_REGISTER_SIMP, 0) - 1);
 }
 
 static void a_second_start_works_like_the_first(void **state)
@@ -432,6 +485,7 @@ int main(void)
         TEST(reserved_bits_of_registers_are_kept),
         TEST(automatic_end_of_interrupt_is_never_used),
         TEST(what_the_pages_hold_when_enabled_is_never_taken_for_new),
+        TEST(what_came_before_the_sint_was_unmasked_is_found_without_an_interrupt),
         TEST(leftovers_of_firmware_are_cleared_first),
         TEST(the_assist_page_is_left_alone_where_it_is_not_announced),
         TEST(a_clean_machine_is_not_written_to_before_the_identity),
@@ -443,6 +497,7 @@ int main(void)
         TEST(each_allocation_that_fails_is_survived),
         TEST(leaving_takes_everything_back_and_the_identity_last),
         TEST(messages_that_nobody_took_do_not_survive_a_stop),
+        TEST(a_slot_that_is_occupied_is_freed_before_its_page_goes),
         TEST(a_second_start_works_like_the_first),
         TEST(the_report_leaves_out_what_the_hypervisor_does_not_tell),
         TEST(the_report_names_what_was_found),

@@ -154,6 +154,59 @@ static void other_messages_at_the_timers_sint_are_dropped(void **state)
     waits_end_on_time();
 }
 
+static void only_an_expiry_is_taken_for_one(void **state)
+{
+    (void)state;
+    start_with_messages();
+    struct timer timer;
+    timer_initialise(&timer, nothing, NULL);
+    timer_arm(&timer, clock_after(CLOCK_SECOND));
+    unsigned writes = fake_writes(COUNT);
+    fake_host_send(HV_SYNIC_SINT_TIMER, 77, "what", 4);
+    (void)fake_interrupts_deliver();
+    assert_int_equal(fake_writes(COUNT), writes); /* the kernel had no reason to arm it again */
+    assert_true(timer_cancel(&timer));
+}
+
+static void other_arm(uint64_t delay)
+{
+    (void)delay;
+}
+
+static void other_disarm(void)
+{
+}
+
+static void a_better_timer_disarms_this_one(void **state)
+{
+    (void)state;
+    static const struct clock_event other = {"other", 1000, other_arm, other_disarm};
+    start_direct();
+    struct timer timer;
+    timer_initialise(&timer, nothing, NULL);
+    timer_arm(&timer, clock_after(CLOCK_SECOND));
+    clock_event_register(&other);
+    assert_int_equal(fake.registers[COUNT], 0);
+    assert_int_equal(fake.registers[CONFIG] & 1, 0);
+    clock_event_unregister(&other);
+    assert_true(timer_cancel(&timer));
+}
+
+static void stopping_masks_the_timers_sint_and_frees_its_slot(void **state)
+{
+    (void)state;
+    start_with_messages();
+    fake_slot(HV_SYNIC_SINT_TIMER)->type = 77;
+    fake_slot(HV_SYNIC_SINT_TIMER)->flags = HV_MESSAGE_FLAG_PENDING;
+    hv_stimer_stop(hv_this_processor());
+    assert_true((fake.registers[HV_REGISTER_SINT0 + 5] & HV_SINT_MASKED) != 0);
+    assert_int_equal(fake_slot(HV_SYNIC_SINT_TIMER)->type, 0);
+    assert_int_equal(fake.end_of_messages, 1);
+    assert_true(arch_interrupts_disable());
+    arch_interrupts_restore(true);
+    assert_null(fake.vectors[1].handler);
+}
+
 static void a_timer_message_at_the_bus_does_not_block_it(void **state)
 {
     (void)state;
@@ -251,6 +304,9 @@ int main(void)
         TEST(a_count_is_an_absolute_reference_time),
         TEST(a_delay_without_end_stays_within_an_hour),
         TEST(other_messages_at_the_timers_sint_are_dropped),
+        TEST(only_an_expiry_is_taken_for_one),
+        TEST(a_better_timer_disarms_this_one),
+        TEST(stopping_masks_the_timers_sint_and_frees_its_slot),
         TEST(a_timer_message_at_the_bus_does_not_block_it),
         TEST(without_the_privilege_the_registers_are_left_alone),
         TEST(without_reference_time_there_is_no_timer),

@@ -120,12 +120,11 @@ void arch_hv_register_write(enum hv_register name, uint64_t value)
         deliver_messages();
     } else if (name >= HV_REGISTER_STIMER0_CONFIG) {
         stimer_written(name, old);
-    } else if (name == HV_REGISTER_SIMP || name == HV_REGISTER_SIEFP) {
-        if (fake.on_page_enabled != NULL && fake_slot(0) != NULL && fake_flags(0) != NULL) {
-            fake.on_page_enabled();
-        }
     } else if (name == HV_REGISTER_GUEST_OS_ID && value == 0) {
-        fake.hypercalls_enabled = false;
+        assert_false(fake.hypercalls_enabled); /* the page goes first */
+    }
+    if (fake.on_write != NULL) {
+        fake.on_write(name);
     }
 }
 
@@ -345,10 +344,11 @@ void fake_host_set_flag(uint32_t flag)
 static bool next_timer(uint64_t *when, unsigned *index)
 {
     bool found = false;
+    *when = UINT64_MAX;
     for (unsigned n = 0; n < HV_STIMER_COUNT; n++) {
         uint64_t config = fake.registers[HV_REGISTER_STIMER0_CONFIG + 2 * n];
         uint64_t count = fake.registers[HV_REGISTER_STIMER0_CONFIG + 2 * n + 1];
-        if ((config & 1) != 0 && (!found || count < *when)) {
+        if ((config & 1) != 0 && count < *when) {
             found = true;
             *when = count;
             *index = n;

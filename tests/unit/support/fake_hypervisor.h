@@ -29,26 +29,22 @@ struct fake_hypervisor {
     struct arch_hypervisor words;
 
     uint64_t registers[HV_REGISTER_COUNT];
-    bool refuses[HV_REGISTER_COUNT]; /* writes do nothing */
-    void (*on_page_enabled)(void);   /* both pages of the SynIC are on since this write */
-    /* Registers that discovery did not announce: an access is a fault in the guest. */
-    bool strict;
+    void (*on_write)(enum hv_register name); /* after each write that was taken */
     struct fake_register_write
         log[FAKE_LOG_LENGTH]; /* writes in order; the last entries are lost */
     unsigned log_count;
 
     /* Hypercalls. */
     const char *hypercall_failure; /* arch_hypercall_enable() fails with this */
-    bool hypercalls_enabled;
-    hv_status statuses[8]; /* what the next calls answer, then success */
+    hv_status statuses[8];         /* what the next calls answer, then success */
     unsigned statuses_count;
     void (*on_hypercall)(void); /* before a call is answered */
     unsigned hypercalls;
     uint64_t last_control, last_input, last_output;
     struct hv_post_message_input last_post; /* copy of the input of the last HvCallPostMessage */
 
-    /* Reference time is test_time(), and goes on by one with each read of the counter register. */
-    bool time_stands_still;
+    /* Reference time is test_time(), and goes on by one with each read of the counter register.
+     */
     uint64_t counter; /* what arch_reference_counter() reads */
     void (*on_counter_read)(void);
     uint64_t handed_counter_frequency, handed_timer_frequency;
@@ -70,8 +66,13 @@ struct fake_hypervisor {
         uint8_t payload[240];
     } queue[FAKE_QUEUE_LENGTH];
     unsigned queue_count;
-    bool endless; /* every message that is delivered is queued again */
     unsigned end_of_messages;
+
+    bool refuses[HV_REGISTER_COUNT]; /* writes of these do nothing */
+    bool strict;                     /* access to what discovery does not announce fails the test */
+    bool hypercalls_enabled;
+    bool time_stands_still; /* the counter register does not go on */
+    bool endless;           /* every message that is delivered is queued again */
 };
 
 extern struct fake_hypervisor fake;
