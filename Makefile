@@ -75,6 +75,17 @@ $(BUILD)/$(1).elf: $(call objects_of,$(call sources_of,apps/$(1))) $(system_obje
 endef
 $(foreach app,$(apps),$(eval $(call link_app,$(app))))
 
+# Guests that only tests boot: a C file is a small application, an assembly file stands by itself above the image.
+test_guests := $(patsubst tests/guests/%,$(BUILD)/guests/%.elf,$(basename $(wildcard tests/guests/*.[cS])))
+$(BUILD)/guests/%.elf: $(BUILD)/$(ARCH)/tests/guests/%.o $(system_objects) linker/$(ARCH).ld
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	@if [ -e tests/guests/$*.c ]; then \
+	    $(CC) $(LDFLAGS) -T linker/$(ARCH).ld -o $@ $(filter %.o,$^) $(LIBC); \
+	else \
+	    $(CC) $(LDFLAGS) -Wl,-Ttext=0x1000000 -Wl,-e,start -Wl,--no-warn-rwx-segments -o $@ $<; \
+	fi
+
 $(NEWLIB)/include/stdio.h:
 	@echo "error: the guest's C library is not in $(NEWLIB); run 'make deps' first" >&2; exit 1
 
@@ -147,7 +158,7 @@ run: deps
 
 ## test-system: boots guests and tests them from outside (TEST=name for one)
 test-system: deps
-	@$(parallel_make) all
+	@$(parallel_make) all $(test_guests)
 	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST))
 
 ## test: all tests; the last line counts them
