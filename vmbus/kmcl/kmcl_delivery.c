@@ -4,15 +4,17 @@
 #include "kernel/log.h"
 #include "vmbus/kmcl/kmcl.h"
 
-/* The driver must have the packet, or its state says why not. Lock held. */
-static uint32_t require_delivered(struct kmcl_incoming *incoming, const char *function)
+static uint32_t state_of(struct kmcl_incoming *incoming)
 {
-    uint32_t state = atomic_load_explicit(&incoming->state, memory_order_relaxed);
+    return atomic_load_explicit(&incoming->state, memory_order_relaxed);
+}
 
-    if (state != INCOMING_DELIVERING && state != INCOMING_OWNED) {
+/* The driver must have the packet. */
+static void require_delivered(struct kmcl_incoming *incoming, const char *function)
+{
+    if (state_of(incoming) != INCOMING_DELIVERING && state_of(incoming) != INCOMING_OWNED) {
         kmcl_misuse(function, "the packet is not the driver's");
     }
-    return state;
 }
 
 static void set_state(struct kmcl_incoming *incoming, uint32_t state)
@@ -50,9 +52,10 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
                     channel->name, BufSize, channel->packet_size);
         BufSize = channel->packet_size;
     }
+    require_delivered(incoming, __func__);
     kmcl_followup_begin(&followup);
     enum irql level = spin_lock_acquire(&channel->lock);
-    const uint32_t state = require_delivered(incoming, __func__);
+    const bool was_owned = state_of(incoming) == INCOMING_OWNED;
     if (incoming->reply_wanted) {
         wire->type = RING_PACKET_COMPLETION;
         wire->flags = 0;
@@ -66,7 +69,7 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
     if (sent != KMCL_QUEUED) {
         kmcl_incoming_recycle(channel, incoming);
     }
-    if (state == INCOMING_OWNED) {
+    if (was_owned) {
         restart = count_down(channel);
     }
     spin_lock_release(&channel->lock, level);
@@ -81,10 +84,10 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
     struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
     struct kmcl_channel *channel = incoming->channel;
 
+    require_delivered(incoming, __func__);
     enum irql level = spin_lock_acquire(&channel->lock);
-    const uint32_t state = require_delivered(incoming, __func__);
     channel->intake_failed = true;
-    if (state == INCOMING_OWNED) {
+    if (state_of(incoming) == INCOMING_OWNED) {
         (void)count_down(channel);
     }
     if (channel->intake != INTAKE_OFF && channel->intake != INTAKE_RUNNING) {
@@ -98,14 +101,12 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
 VOID VmbChannelPacketDeferToPassive(VMBPACKETCOMPLETION PacketCompletionContext)
 {
     struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
-    struct kmcl_channel *channel = incoming->channel;
 
-    enum irql level = spin_lock_acquire(&channel->lock);
-    if (require_delivered(incoming, __func__) != INCOMING_DELIVERING) {
+    /* Inside the callback the state is its caller's alone: no lock. */
+    if (state_of(incoming) != INCOMING_DELIVERING) {
         kmcl_misuse(__func__, "called outside of EvtVmbChannelProcessPacket");
     }
     set_state(incoming, INCOMING_DEFERRED);
-    spin_lock_release(&channel->lock, level);
 }
 
 NTSTATUS VmbChannelPacketGetExternalData(VMBPACKETCOMPLETION PacketCompletionContext, UINT32 Flags,
