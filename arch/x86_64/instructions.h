@@ -19,11 +19,6 @@ static inline uint8_t port_read8(uint16_t port)
     return value;
 }
 
-static inline void port_write8_string(uint16_t port, const void *bytes, uint64_t count)
-{
-    __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
-}
-
 static inline uint64_t msr_read(uint32_t number)
 {
     uint32_t low, high;

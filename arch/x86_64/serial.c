@@ -104,7 +104,9 @@ bool arch_console_write(const char *text, uint32_t length)
         if (!wait_for_holding_empty()) {
             return false;
         }
-        port_write8_string(COM1 + SERIAL_DATA, text, now);
+        for (uint32_t i = 0; i < now; i++) {
+            serial_write(SERIAL_DATA, (uint8_t)text[i]);
+        }
         text += now;
         length -= now;
     }
