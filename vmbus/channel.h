@@ -69,7 +69,7 @@ void vmbus_channel_transition(struct vmbus_channel *channel, enum vmbus_channel_
  */
 bool vmbus_channel_lose(struct vmbus_channel *channel);
 
-/* The bit of an event flag; IRQL_DEVICE. */
+/* The host set this event flag, any number: queues the channel, or counts it. IRQL_DEVICE. */
 void vmbus_channel_event(uint32_t flag);
 
 /* Frees the rings' memory, if there still is some, or keeps it for ever. At or below DISPATCH. */

@@ -111,8 +111,9 @@ struct host_settings {
     bool tolerant;          /* false: counts no errors of a guest that it lied to */
 
     /* Rings. */
-    bool no_trailer; /* false: packets without their trailer, with garbage in pad bytes */
-    bool never_mask; /* false: leaves the mask of the ring it reads alone */
+    bool no_trailer;  /* false: packets without their trailer, with garbage in pad bytes */
+    bool never_mask;  /* false: leaves the mask of the ring it reads alone, as QEMU does */
+    bool always_mask; /* false: never clears it again, as a host that polls */
 
     /* Called with every message taken; true: the host does nothing more about it. */
     bool (*hook)(void *context, const struct host_message *message);

@@ -152,7 +152,7 @@ enum ring_status host_get(uint32_t relid, void *buffer, size_t capacity,
     if (ring_reader_publish(reader)) {
         host_event(relid);
     }
-    if (!host.never_mask && status == RING_EMPTY) {
+    if (!host.never_mask && !host.always_mask && status == RING_EMPTY) {
         (void)ring_reader_unmask(reader);
     }
     return status;
