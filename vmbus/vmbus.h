@@ -82,8 +82,12 @@ struct vmbus_offer {
     bool dedicated_interrupt;
     uint8_t user_defined[120];
 };
-#define VMBUS_OFFER_FLAG_NAMED_PIPE 0x0010u
-#define VMBUS_OFFER_FLAG_TLNPI      0x2000u
+#define VMBUS_OFFER_FLAG_ENUMERATE_DEVICE_INTERFACE     0x0001u
+#define VMBUS_OFFER_FLAG_NAMED_PIPE                     0x0010u
+#define VMBUS_OFFER_FLAG_LOOPBACK                       0x0100u
+#define VMBUS_OFFER_FLAG_PARENT                         0x0200u
+#define VMBUS_OFFER_FLAG_REQUEST_MONITORED_NOTIFICATION 0x0400u
+#define VMBUS_OFFER_FLAG_TLNPI                          0x2000u
 
 enum vmbus_channel_state {
     VMBUS_CHANNEL_OFFERED,
