@@ -158,41 +158,17 @@ struct kmcl_gpadl {
 
 #define KMCL_CHANNEL_MAGIC 0x4b4d434cu
 
-/* Behind VMBCHANNEL. */
+/* Behind VMBCHANNEL. What packets touch comes first. */
 struct kmcl_channel {
     uint32_t magic;
     enum kmcl_state state; /* [lock]; changed by kmcl_state_set() alone */
-
-    /* The outgoing side. */
     struct spin_lock lock;
-    struct ring_writer *writer; /* [lock] NULL: the host has no ring of ours */
-    bool flowing;           /* [lock] packets may go out; replies may whenever there is a writer */
-    bool is_pipe;           /* [lock] */
-    uint32_t staged;        /* [lock] bytes in the ring that the host was not told of */
-    uint32_t staging_limit; /* [lock] up to here it need not be told at once: 0 outside of a drain
-                               at DISPATCH */
-    struct kmcl_send *queue_first;
-    struct kmcl_send *queue_last;               /* [lock] FIFO */
-    struct kmcl_transaction_table transactions; /* [lock] */
-    uint32_t slots_wanted;                      /* [lock] packet objects that count on a slot */
-    struct kmcl_packet *packets_free;           /* [lock] */
-    uint32_t packets_live;                      /* [lock] of VmbPacketAllocate(), not yet freed */
-    struct kmcl_waiter *waiters;                /* [lock] */
 
-    /* The incoming side. */
-    struct ring_reader *reader; /* [drain] */
-    enum kmcl_intake intake;    /* [lock] */
-    bool intake_stop;           /* [lock] the state machine wants INTAKE_OFF */
-    bool intake_failed;         /* [lock] VmbChannelPacketFail(), or the ring is broken */
+    bool flowing;       /* [lock] packets may go out; completions may whenever there is a writer */
+    bool is_pipe;       /* [lock] */
+    bool intake_stop;   /* [lock] the state machine wants INTAKE_OFF */
+    bool intake_failed; /* [lock] VmbChannelPacketFail(), or the ring is broken */
     atomic_bool at_passive;
-    _Atomic uint32_t quota;
-    uint32_t outstanding;                /* [lock] INCOMING_OWNED */
-    struct kmcl_incoming *spare;         /* [drain] */
-    struct kmcl_incoming *held;          /* [drain] deferred: to be delivered first of all */
-    struct kmcl_incoming *incoming_free; /* [lock] */
-    struct work_item drain_work;
-
-    /* Life. */
     bool enabled;        /* [lock] VmbChannelEnable() without VmbChannelDisable() */
     bool paused;         /* [lock] what VmbChannelPause() and VmbChannelStart() want */
     bool rescinded;      /* [lock] */
@@ -200,18 +176,44 @@ struct kmcl_channel {
     bool is_open;        /* [worker] the host has it open, or had until EvtChannelClosed returned */
     bool worker_running; /* [worker] */
     bool worker_again;   /* [worker] */
+
+    /* The outgoing side. */
+    struct ring_writer *writer;    /* [lock] NULL: the host has no ring of ours */
+    struct kmcl_send *queue_first; /* [lock] FIFO */
+    struct kmcl_send *queue_last;  /* [lock] */
+    uint32_t staged;               /* [lock] bytes in the ring that the host was not told of */
+    uint32_t staging_limit; /* [lock] up to here it need not be told at once: 0 outside of a drain
+                               at DISPATCH */
+
+    /* The incoming side. */
+    struct ring_reader *reader;          /* [drain] */
+    struct kmcl_incoming *spare;         /* [drain] */
+    struct kmcl_incoming *held;          /* [drain] deferred: to be delivered first of all */
+    struct kmcl_incoming *incoming_free; /* [lock] */
+    enum kmcl_intake intake;             /* [lock] */
+    uint32_t outstanding;                /* [lock] INCOMING_OWNED */
+    _Atomic uint32_t quota;
+
+    uint32_t packet_size;                       /* [setup] */
+    struct vmbus_channel *bus;                  /* [lock] the claimed offer */
+    struct kmcl_transaction_table transactions; /* [lock] */
+    struct kmcl_packet *packets_free;           /* [lock] */
+    uint32_t packets_live;                      /* [lock] of VmbPacketAllocate(), not yet freed */
+    uint32_t slots_wanted;                      /* [lock] packet objects that count on a slot */
+    struct kmcl_waiter *waiters;                /* [lock] */
+    struct work_item drain_work;
+
+    /* Life. */
     struct work_item state_work;
     struct work_item close_work;
-    struct vmbus_channel *bus; /* [lock] the claimed offer */
     struct vmbus_channel_owner owner;
     struct vmbus_offer_listener listener;
     struct kmcl_gpadl *gpadls; /* PASSIVE only */
     GUID instance;             /* of the offer claimed last */
 
     /* Configuration [setup]. */
-    uint32_t packet_size;
     struct kmcl_external_limits external;
-    uint32_t header_capacity; /* follows from these two */
+    uint32_t header_capacity; /* follows from these and packet_size */
     uint32_t context_size;
     uint32_t incoming_pages;
     uint32_t outgoing_pages;
@@ -316,12 +318,13 @@ void kmcl_packets_trim(struct kmcl_channel *channel);
 /* Bytes of a packet object with these limits. */
 uint32_t kmcl_packet_object_size(const struct kmcl_channel *channel);
 
-/* Checks lengths and flags and describes the packet's in-band part. */
+/* Checks lengths and flags, of which `foreign_flags` do not belong to the call, and describes the
+ * in-band part. */
 NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uint32_t length,
-                             uint32_t flags);
+                             uint32_t flags, uint32_t foreign_flags);
 
 /* Adds an MDL chain's ranges, whole. */
-NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl);
+NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl, uint32_t flags);
 
 /* ---- kmcl_queue.c ---- */
 

@@ -5,62 +5,30 @@
 #include "kernel/pages.h"
 #include "vmbus/kmcl/kmcl.h"
 
-/* Choice of ours: MDLs of one GPADL. */
-#define RANGES_LIMIT 256u
-
-static NTSTATUS create(struct kmcl_channel *channel, const struct vmbus_gpa_range *ranges,
+/* Shares the ranges of a window that the chain holds. */
+static NTSTATUS create(struct kmcl_channel *channel, const struct kmcl_mdl_window *window,
                        size_t count, uint32_t *handle)
 {
+    struct kmcl_mdl_window rest = *window;
+    struct vmbus_gpa_range *ranges = memory_allocate(count * sizeof(*ranges));
     struct kmcl_gpadl *gpadl = memory_allocate(sizeof(*gpadl));
-    enum vmbus_status status;
+    enum vmbus_status status = VMBUS_NO_MEMORY;
 
-    if (gpadl == NULL) {
-        return STATUS_INSUFFICIENT_RESOURCES;
+    if (ranges != NULL && gpadl != NULL) {
+        for (size_t i = 0; i < count; i++) {
+            (void)kmcl_mdl_window_next(&rest, &ranges[i]);
+        }
+        status = vmbus_gpadl_create(channel->bus, ranges, count, &gpadl->id);
     }
-    status = vmbus_gpadl_create(channel->bus, ranges, count, &gpadl->id);
+    memory_free(ranges);
     if (status != VMBUS_OK) {
         memory_free(gpadl);
         return status == VMBUS_REFUSED ? STATUS_INSUFFICIENT_RESOURCES : kmcl_status_of(status);
     }
+    *handle = gpadl->id;
     gpadl->next = channel->gpadls;
     channel->gpadls = gpadl;
-    *handle = gpadl->id;
     return STATUS_SUCCESS;
-}
-
-static NTSTATUS check(struct kmcl_channel *channel, uint32_t flags)
-{
-    if (channel == NULL) {
-        return STATUS_INVALID_PARAMETER_1;
-    }
-    kmcl_require_passive("VmbChannelCreateGpadl");
-    if ((flags & ~(UINT32)VMBUS_CHANNEL_GPADL_FLAGS) != 0) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    return channel->writer != NULL ? STATUS_SUCCESS : STATUS_INVALID_DEVICE_REQUEST;
-}
-
-NTSTATUS VmbChannelCreateGpadlFromBuffer(VMBCHANNEL Channel, UINT32 Flags, PVOID Buffer,
-                                         UINT32 ByteCount, PUINT32 GpadlHandle)
-{
-    struct kmcl_channel *channel = kmcl_channel_find(Channel);
-    NTSTATUS status = check(channel, Flags);
-
-    if (status != STATUS_SUCCESS) {
-        return status;
-    }
-    if (Buffer == NULL || ByteCount == 0) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    PMDL mdl = memory_allocate(MmSizeOfMdl(Buffer, ByteCount));
-    if (mdl == NULL) {
-        return STATUS_INSUFFICIENT_RESOURCES;
-    }
-    MmInitializeMdl(mdl, Buffer, ByteCount);
-    MmBuildMdlForNonPagedPool(mdl);
-    status = VmbChannelCreateGpadlFromMdl(Channel, Flags, mdl, 0, 0, GpadlHandle);
-    memory_free(mdl);
-    return status;
 }
 
 NTSTATUS VmbChannelCreateGpadlFromMdl(VMBCHANNEL Channel, UINT32 Flags, PMDL Mdl,
@@ -68,28 +36,42 @@ NTSTATUS VmbChannelCreateGpadlFromMdl(VMBCHANNEL Channel, UINT32 Flags, PMDL Mdl
                                       PUINT32 GpadlHandle)
 {
     struct kmcl_channel *channel = kmcl_channel_find(Channel);
-    NTSTATUS status = check(channel, Flags);
+    const struct kmcl_mdl_window window =
+        kmcl_mdl_window(Mdl, StartOffsetWithinMdl, DataLengthWithinMdl);
+    struct kmcl_mdl_window counted = window;
     struct vmbus_gpa_range range;
     size_t count = 0;
 
-    if (status != STATUS_SUCCESS) {
-        return status;
+    if (channel == NULL) {
+        return STATUS_INVALID_PARAMETER_1;
     }
-    struct vmbus_gpa_range *ranges = memory_allocate(RANGES_LIMIT * sizeof(*ranges));
-    if (ranges == NULL) {
-        return STATUS_INSUFFICIENT_RESOURCES;
+    kmcl_require_passive(__func__);
+    if (channel->writer == NULL) {
+        return STATUS_INVALID_DEVICE_REQUEST;
     }
-    struct kmcl_mdl_window window = kmcl_mdl_window(Mdl, StartOffsetWithinMdl, DataLengthWithinMdl);
-    while (count < RANGES_LIMIT && kmcl_mdl_window_next(&window, &range)) {
-        ranges[count++] = range;
+    while (kmcl_mdl_window_next(&counted, &range)) {
+        count++;
     }
-    if (count == 0 || !kmcl_mdl_window_is_complete(&window) ||
-        kmcl_mdl_window_next(&window, &range)) {
-        status = STATUS_INVALID_PARAMETER;
-    } else {
-        status = create(channel, ranges, count, GpadlHandle);
+    if ((Flags & ~(UINT32)VMBUS_CHANNEL_GPADL_FLAGS) != 0 || count == 0 ||
+        !kmcl_mdl_window_is_complete(&counted)) {
+        return STATUS_INVALID_PARAMETER;
     }
-    memory_free(ranges);
+    return create(channel, &window, count, GpadlHandle);
+}
+
+NTSTATUS VmbChannelCreateGpadlFromBuffer(VMBCHANNEL Channel, UINT32 Flags, PVOID Buffer,
+                                         UINT32 ByteCount, PUINT32 GpadlHandle)
+{
+    NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
+
+    kmcl_require_passive(__func__);
+    PMDL mdl = memory_allocate(MmSizeOfMdl(Buffer, ByteCount));
+    if (mdl != NULL) {
+        MmInitializeMdl(mdl, Buffer, Buffer != NULL ? ByteCount : 0);
+        MmBuildMdlForNonPagedPool(mdl);
+        status = VmbChannelCreateGpadlFromMdl(Channel, Flags, mdl, 0, 0, GpadlHandle);
+    }
+    memory_free(mdl);
     return status;
 }
 

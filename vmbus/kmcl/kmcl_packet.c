@@ -203,7 +203,7 @@ _Static_assert(VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION ==
                "a send flag and a flag of the wire that happen to be the same");
 
 NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uint32_t length,
-                             uint32_t flags)
+                             uint32_t flags, uint32_t foreign_flags)
 {
     if (packet == NULL) {
         return STATUS_INVALID_PARAMETER_1;
@@ -214,7 +214,7 @@ NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uin
         return STATUS_INVALID_DEVICE_REQUEST;
     }
     if (length > packet->payload_capacity || (length > 0 && buffer == NULL) ||
-        (flags & ~(uint32_t)VMBUS_CHANNEL_FORMAT_FLAGS) != 0) {
+        (flags & (~(uint32_t)VMBUS_CHANNEL_FORMAT_FLAGS | foreign_flags)) != 0) {
         return STATUS_INVALID_PARAMETER;
     }
     if (length > KMCL_PIPE_PAYLOAD_LIMIT &&
@@ -231,32 +231,40 @@ NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uin
     return STATUS_SUCCESS;
 }
 
-/* The limits that the packet was made with. */
-static struct kmcl_external_limits limits_of(const struct kmcl_packet *packet)
+/* Adds memory described by an MDL chain or, if that is NULL, by a list of frames. */
+static NTSTATUS add_external(struct kmcl_packet *packet, const MDL *mdl, const uint64_t *frames,
+                             uint32_t offset, uint32_t length, uint32_t flags)
 {
-    const struct kmcl_external_limits none = {0, 0};
+    const struct kmcl_channel *channel = packet->channel;
+    struct ring_packet_out *wire = &packet->send.wire;
+    struct kmcl_external_limits limits = {0, 0};
+    NTSTATUS status = STATUS_INVALID_PARAMETER;
 
-    return packet->header_capacity == packet->channel->header_capacity ? packet->channel->external
-                                                                       : none;
-}
-
-static NTSTATUS add_external(struct kmcl_packet *packet, NTSTATUS status, uint32_t header_length)
-{
-    if (status == STATUS_SUCCESS) {
-        packet->send.wire.type = RING_PACKET_DATA_GPA_DIRECT;
-        packet->send.wire.extension_length = header_length;
-        packet->send.wire.head_length = header_length;
+    /* A packet made with other limits has room for its own only. */
+    if (packet->header_capacity == channel->header_capacity) {
+        limits = channel->external;
     }
+    if ((flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) == 0) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    if (frames != NULL) {
+        status =
+            kmcl_external_from_frames(packet->storage, &limits, frames, length, &wire->head_length);
+    } else if ((flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
+        status = kmcl_external_from_forced_mdl(packet->storage, &limits, mdl, offset, length,
+                                               &wire->head_length);
+    } else {
+        status = kmcl_external_from_mdl(packet->storage, &limits, mdl, offset, length,
+                                        &wire->head_length);
+    }
+    wire->extension_length = wire->head_length;
+    wire->type = RING_PACKET_DATA_GPA_DIRECT;
     return status;
 }
 
-NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl)
+NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl, uint32_t flags)
 {
-    const struct kmcl_external_limits limits = limits_of(packet);
-    uint32_t length = 0;
-    NTSTATUS status = kmcl_external_from_mdl(packet->storage, &limits, mdl, 0, 0, &length);
-
-    return add_external(packet, status, length);
+    return add_external(packet, mdl, NULL, 0, 0, flags);
 }
 
 static NTSTATUS send(struct kmcl_packet *packet)
@@ -268,24 +276,13 @@ NTSTATUS VmbPacketSend(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength
                        PMDL ExternalDataMdl, UINT32 Flags)
 {
     struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
-    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags);
+    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags,
+                                          VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH);
 
-    if (status != STATUS_SUCCESS) {
-        return status;
+    if (status == STATUS_SUCCESS && ExternalDataMdl != NULL) {
+        status = kmcl_packet_add_mdl(packet, ExternalDataMdl, Flags);
     }
-    if ((Flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    if (ExternalDataMdl != NULL) {
-        if ((Flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) == 0) {
-            return STATUS_INVALID_PARAMETER;
-        }
-        status = kmcl_packet_add_mdl(packet, ExternalDataMdl);
-        if (status != STATUS_SUCCESS) {
-            return status;
-        }
-    }
-    return send(packet);
+    return status == STATUS_SUCCESS ? send(packet) : status;
 }
 
 NTSTATUS VmbPacketSendWithExternalMdl(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,
@@ -293,24 +290,13 @@ NTSTATUS VmbPacketSendWithExternalMdl(VMBPACKET PacketObject, PVOID Buffer, UINT
                                       UINT32 Flags)
 {
     struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
-    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags);
+    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags, 0);
 
-    if (status != STATUS_SUCCESS) {
-        return status;
+    if (status == STATUS_SUCCESS) {
+        status = ExternalDataMdl == NULL
+                     ? STATUS_INVALID_PARAMETER
+                     : add_external(packet, ExternalDataMdl, NULL, MdlOffset, MdlLength, Flags);
     }
-    if (ExternalDataMdl == NULL || (Flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) == 0) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    const struct kmcl_external_limits limits = limits_of(packet);
-    uint32_t length = 0;
-    if ((Flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
-        status = kmcl_external_from_forced_mdl(packet->storage, &limits, ExternalDataMdl, MdlOffset,
-                                               MdlLength, &length);
-    } else {
-        status = kmcl_external_from_mdl(packet->storage, &limits, ExternalDataMdl, MdlOffset,
-                                        MdlLength, &length);
-    }
-    status = add_external(packet, status, length);
     return status == STATUS_SUCCESS ? send(packet) : status;
 }
 
@@ -318,19 +304,13 @@ NTSTATUS VmbPacketSendWithExternalPfns(VMBPACKET PacketObject, PVOID Buffer, UIN
                                        PPFN_NUMBER ExternalDataPfns, UINT32 PfnLength, UINT32 Flags)
 {
     struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
-    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags);
+    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags,
+                                          VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH);
 
-    if (status != STATUS_SUCCESS) {
-        return status;
+    if (status == STATUS_SUCCESS) {
+        status = ExternalDataPfns == NULL
+                     ? STATUS_INVALID_PARAMETER
+                     : add_external(packet, NULL, ExternalDataPfns, 0, PfnLength, Flags);
     }
-    if (ExternalDataPfns == NULL || (Flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) == 0 ||
-        (Flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    const struct kmcl_external_limits limits = limits_of(packet);
-    uint32_t length = 0;
-    status =
-        kmcl_external_from_frames(packet->storage, &limits, ExternalDataPfns, PfnLength, &length);
-    status = add_external(packet, status, length);
     return status == STATUS_SUCCESS ? send(packet) : status;
 }

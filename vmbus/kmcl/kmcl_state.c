@@ -101,6 +101,13 @@ void kmcl_break(struct kmcl_channel *channel)
 
 /* ---- steps; each returns whether another may follow ---- */
 
+static void notify(struct kmcl_channel *channel, void (*callback)(VMBCHANNEL Channel))
+{
+    if (callback != NULL) {
+        callback(kmcl_channel_handle(channel));
+    }
+}
+
 static bool search_step(struct kmcl_channel *channel)
 {
     if (channel->bus == NULL && channel->enabled) {
@@ -160,18 +167,14 @@ static bool paused_step(struct kmcl_channel *channel)
 
 static bool start_step(struct kmcl_channel *channel)
 {
-    if (channel->callbacks.EvtChannelStarted != NULL) {
-        channel->callbacks.EvtChannelStarted(kmcl_channel_handle(channel));
-    }
+    notify(channel, channel->callbacks.EvtChannelStarted);
     if (kmcl_is_leaving(channel)) {
         kmcl_state_set(channel, KMCL_STOPPING);
         return true;
     }
     kmcl_state_set(channel, KMCL_ACTIVE);
     kmcl_intake_start(channel);
-    if (channel->callbacks.EvtChannelPostStarted != NULL) {
-        channel->callbacks.EvtChannelPostStarted(kmcl_channel_handle(channel));
-    }
+    notify(channel, channel->callbacks.EvtChannelPostStarted);
     return true;
 }
 
@@ -190,9 +193,7 @@ static bool stop_step(struct kmcl_channel *channel)
         return false; /* the drain queues us when it leaves */
     }
     kmcl_state_set(channel, KMCL_SUSPENDING);
-    if (channel->callbacks.EvtChannelSuspend != NULL) {
-        channel->callbacks.EvtChannelSuspend(kmcl_channel_handle(channel));
-    }
+    notify(channel, channel->callbacks.EvtChannelSuspend);
     return true;
 }
 
@@ -208,14 +209,13 @@ static bool suspend_step(struct kmcl_channel *channel)
 static bool close_step(struct kmcl_channel *channel)
 {
     bool gpadls_first = vmbus_version() < VERSION_GPADLS_OUTLIVE_CHANNEL;
-    PFN_VMB_CHANNEL_CLOSED closed = channel->callbacks.EvtChannelClosed;
 
-    if (gpadls_first && closed != NULL) {
-        closed(kmcl_channel_handle(channel));
+    if (gpadls_first) {
+        notify(channel, channel->callbacks.EvtChannelClosed);
     }
     kmcl_client_close(channel);
-    if (!gpadls_first && closed != NULL) {
-        closed(kmcl_channel_handle(channel));
+    if (!gpadls_first) {
+        notify(channel, channel->callbacks.EvtChannelClosed);
     }
     kmcl_client_release(channel);
     channel->enabled = false;

@@ -55,24 +55,21 @@ void kmcl_synchronous_release(struct kmcl_channel *channel)
     spin_lock_release(&channel->lock, level);
 }
 
-static void enter(struct kmcl_channel *channel, struct kmcl_waiter *waiter)
-{
-    enum irql level = spin_lock_acquire(&channel->lock);
-
-    waiter->next = channel->waiters;
-    channel->waiters = waiter;
-    spin_lock_release(&channel->lock, level);
-}
-
-static void leave(struct kmcl_channel *channel, const struct kmcl_waiter *waiter)
+/* Puts the waiter on the list of its channel, or takes it off. */
+static void list(struct kmcl_channel *channel, struct kmcl_waiter *waiter, bool enter)
 {
     enum irql level = spin_lock_acquire(&channel->lock);
     struct kmcl_waiter **link = &channel->waiters;
 
-    while (*link != waiter) {
-        link = &(*link)->next;
+    if (enter) {
+        waiter->next = *link;
+        *link = waiter;
+    } else {
+        while (*link != waiter) {
+            link = &(*link)->next;
+        }
+        *link = waiter->next;
     }
-    *link = waiter->next;
     spin_lock_release(&channel->lock, level);
 }
 
@@ -93,19 +90,20 @@ static NTSTATUS wait(struct kmcl_channel *channel, struct kmcl_waiter *waiter, u
     return waiter->status == STATUS_SUCCESS ? STATUS_CANCELLED : waiter->status;
 }
 
-/* Whether the caller's request could ever be served, and its packet. */
-static NTSTATUS check_caller(struct kmcl_channel *channel, bool waits)
+/*
+ * Whether a request could be served. If it waits this is PASSIVE, and a drain or a worker that runs
+ * is below on the stack; the latter in EvtChannelPostStarted at best.
+ */
+static NTSTATUS check_caller(const struct kmcl_channel *channel, bool waits)
 {
-    enum irql level = spin_lock_acquire(&channel->lock);
-    bool is_gone = channel->state == KMCL_DISABLED || kmcl_is_leaving(channel);
-    bool is_stuck = channel->intake == INTAKE_RUNNING ||
-                    (channel->worker_running && channel->state != KMCL_ACTIVE);
-    spin_lock_release(&channel->lock, level);
-
-    if (is_gone) {
+    if (channel->state == KMCL_DISABLED || kmcl_is_leaving(channel)) {
         return STATUS_DEVICE_REMOVED;
     }
-    return is_stuck && waits ? STATUS_INVALID_DEVICE_REQUEST : STATUS_SUCCESS;
+    if (waits && kmcl_is_below(channel) &&
+        (channel->intake == INTAKE_RUNNING || channel->state != KMCL_ACTIVE)) {
+        return STATUS_INVALID_DEVICE_REQUEST;
+    }
+    return STATUS_SUCCESS;
 }
 
 static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *waiter,
@@ -118,7 +116,7 @@ static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *
     if (timeout != NULL && timeout->QuadPart < 0) {
         deadline = clock_after(UINT64_C(0) - (uint64_t)timeout->QuadPart);
     }
-    enter(channel, waiter);
+    list(channel, waiter, true);
     if (timeout != NULL && timeout->QuadPart == 0) {
         sent = kmcl_queue_try(waiter->packet);
     } else {
@@ -131,7 +129,7 @@ static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *
     } else {
         status = wait(channel, waiter, deadline);
     }
-    leave(channel, waiter);
+    list(channel, waiter, false);
     return status;
 }
 
@@ -153,8 +151,7 @@ NTSTATUS VmbChannelSendSynchronousRequest(VMBCHANNEL Channel, PVOID Buffer, UINT
     if (waits) {
         kmcl_require_passive(__func__);
     }
-    if (capacity % 8 != 0 || (ExternalDataMdl != NULL && !wants_completion) ||
-        (Flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
+    if (capacity % 8 != 0) {
         return STATUS_INVALID_PARAMETER;
     }
     if (Timeout != NULL && Timeout->QuadPart > 0) {
@@ -173,9 +170,10 @@ NTSTATUS VmbChannelSendSynchronousRequest(VMBCHANNEL Channel, PVOID Buffer, UINT
     waiter.buffer = CompletionBuffer;
     waiter.capacity = capacity;
     event_initialise(&waiter.done);
-    status = kmcl_packet_prepare(waiter.packet, Buffer, BufferSize, Flags);
+    status = kmcl_packet_prepare(waiter.packet, Buffer, BufferSize, Flags,
+                                 VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH);
     if (status == STATUS_SUCCESS && ExternalDataMdl != NULL) {
-        status = kmcl_packet_add_mdl(waiter.packet, ExternalDataMdl);
+        status = kmcl_packet_add_mdl(waiter.packet, ExternalDataMdl, Flags);
     }
     if (status == STATUS_SUCCESS) {
         status = send_and_wait(channel, &waiter, Timeout);
