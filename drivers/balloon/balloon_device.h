@@ -94,8 +94,24 @@ _Static_assert(sizeof(((struct balloon_device *)0)->response) == DYNAMIC_MEMORY_
 
 extern struct balloon_device balloon;
 
+/* ---- balloon.c: states, negotiation, status ---- */
+
+#define BALLOON_IN(state_) (1u << (state_))
+
+void balloon_initialise(void);
+
 /* The one place where the state changes. */
 void balloon_enter(enum balloon_state next);
+
+/* Ends the conversation for good; passive work closes the channel. */
+void balloon_fail(const char *reason);
+
+/* Asks for the version that is next. */
+void balloon_request_version(void);
+void balloon_version_response(const void *message, size_t size);
+void balloon_capabilities_response(const void *message, size_t size);
+
+/* ---- balloon_channel.c ---- */
 
 /*
  * Sends a message, which starts with a header that is filled in here, and copies it. `done` is

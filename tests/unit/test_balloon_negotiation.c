@@ -467,6 +467,32 @@ static void leaving_without_a_device_is_quiet(void **state)
     assert_int_equal(balloon_state(), BALLOON_STOPPED);
 }
 
+static void a_channel_that_takes_long_to_close_is_waited_for(void **state)
+{
+    (void)state;
+    fake_kmcl.still_closing = true;
+    fake_kmcl_rescind();
+    pass_time(20 * CLOCK_SECOND);
+    assert_int_equal(balloon_state(), BALLOON_WAITING);
+    assert_int_equal(fake_kmcl.enabled, 1);
+    fake_kmcl.still_closing = false;
+    pass_time(CLOCK_SECOND / 10);
+    negotiate_again();
+    pass_time(CLOCK_SECOND / 2);
+    assert_int_equal(messages_left(), 3);
+}
+
+static void a_channel_that_never_closes_is_given_up(void **state)
+{
+    (void)state;
+    fake_kmcl.still_closing = true;
+    fake_kmcl_rescind();
+    pass_time(31 * CLOCK_SECOND);
+    assert_int_equal(balloon_state(), BALLOON_FAILED);
+    assert_int_equal(fake_kmcl.disabled, 0);
+    assert_int_equal(lines_with("cannot be enabled again"), 1);
+}
+
 static void the_report_tells_state_and_counts(void **state)
 {
     (void)state;
@@ -537,6 +563,8 @@ int main(void)
         WAITING(without_memory_for_the_ledger_the_channel_does_not_open),
         WAITING(a_driver_that_cannot_start_says_so),
         NEGOTIATED(a_channel_that_cannot_be_enabled_ends_the_driver),
+        NEGOTIATED(a_channel_that_takes_long_to_close_is_waited_for),
+        NEGOTIATED(a_channel_that_never_closes_is_given_up),
         WAITING(the_report_tells_state_and_counts),
         NEGOTIATED(leaving_closes_the_channel_for_good),
         WAITING(leaving_without_a_device_is_quiet),

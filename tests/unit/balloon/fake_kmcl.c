@@ -186,6 +186,8 @@ NTSTATUS VmbChannelEnable(VMBCHANNEL channel)
 {
     check_configurable(channel);
     assert_false(channel->in_callback);
+    if (fake_kmcl.still_closing)
+        return STATUS_INVALID_DEVICE_REQUEST;
     if (fake_kmcl.enable_fails)
         return STATUS_INSUFFICIENT_RESOURCES;
     fake_kmcl.state = FAKE_KMCL_ENABLED;
