@@ -135,7 +135,28 @@ $(BUILD)/host-$(1)/$(2): $(BUILD)/host-$(1)/tests/unit/$(2).o $(patsubst %.c,$(B
 endef
 $(foreach compiler,$(HOSTCC),$(eval $(call host_build,$(compiler))))
 
-unit_programs := $(foreach compiler,$(HOSTCC),$(unit_tests:%=$(BUILD)/host-$(compiler)/%))
+# tests/unit/tsan_<module>*.c: threads, under the thread sanitizer, which goes with no other. Linked with tests/unit/<module>/
+# and with what real.mk says, all of it built for this; by one compiler, since both have the same sanitizer.
+TSANCC ?= clang-14
+TSAN_FLAGS = $(filter-out -Og -fsanitize=% -fno-sanitize%,$(HOST_FLAGS)) -O1 -fsanitize=thread
+tsan_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/tsan_*.c))
+tsan_module_of = $(firstword $(subst _, ,$(1:tsan_%=%)))
+
+$(BUILD)/host-tsan/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $< ($(TSANCC), threads)"
+	@$(TSANCC) $(if $(filter tests/%,$<),-std=gnu11,-std=c11) $(TSAN_FLAGS) -MMD -MP -c $< -o $@
+
+define tsan_test
+$(BUILD)/host-tsan/$(1): $(patsubst %.c,$(BUILD)/host-tsan/%.o,tests/unit/$(1).c $(real_$(1)) \
+  $(wildcard tests/unit/$(call tsan_module_of,$(1))/*.c))
+	@$(TSANCC) -fsanitize=thread -pthread -o $$@ $$^ -lcmocka
+
+endef
+$(foreach test,$(tsan_tests),$(eval $(call tsan_test,$(test))))
+
+unit_programs := $(foreach compiler,$(HOSTCC),$(unit_tests:%=$(BUILD)/host-$(compiler)/%)) \
+                 $(tsan_tests:%=$(BUILD)/host-tsan/%)
 
 .PHONY: test-unit test-system test build-unit
 build-unit: $(unit_programs)

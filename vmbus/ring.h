@@ -152,7 +152,10 @@ static inline uint32_t ring_writer_largest(const struct ring_writer *writer)
 
 /* ---- receiving ---- */
 
-/* A received packet's descriptor, checked. Lengths in bytes, multiples of 8. */
+/*
+ * A received packet's descriptor, checked: only behind RING_OK and RING_TOO_LARGE, otherwise it may
+ * hold anything. Lengths in bytes, multiples of 8.
+ */
 struct ring_packet_in {
     uint64_t transaction_id;
     uint16_t type; /* any value: whether it is known is for the caller to decide */

@@ -64,31 +64,15 @@ static enum ring_status find_packets(struct ring_reader *reader)
     return RING_OK;
 }
 
-/*
- * The first 8 bytes of struct ring_descriptor, which the caller loaded once, taken apart. Lengths
- * that are too small come out as very large, never as something to believe.
- */
-struct lengths {
-    uint32_t extension; /* good if not above `body` */
-    uint32_t body;      /* extension and payload; good if RING_PACKET_OVERHEAD more are there */
-};
-
-static inline struct lengths decode(uint64_t word)
+/* Lengths in bytes from the first 8 bytes of struct ring_descriptor, which are loaded once. */
+static inline uint32_t descriptor_length(uint64_t word)
 {
-    struct lengths lengths = {
-        .extension = ((uint32_t)(word >> 13) & 0x7fff8) - 16,
-        .body = ((uint32_t)(word >> 29) & 0x7fff8) - 16,
-    };
-
-    return lengths;
+    return (uint32_t)(word >> 29) & (0xffffu << 3);
 }
 
-static inline void fill_in(struct ring_packet_in *packet, uint64_t word, struct lengths lengths)
+static inline uint32_t descriptor_data_offset(uint64_t word)
 {
-    packet->type = (uint16_t)word;
-    packet->flags = (uint16_t)(word >> 48);
-    packet->extension_length = lengths.extension;
-    packet->payload_length = lengths.body - lengths.extension;
+    return (uint32_t)(word >> 13) & (0xffffu << 3);
 }
 
 /* `offset` may have run past the end by less than the size of the area. */
@@ -111,9 +95,9 @@ static void copy_out_wrapped(const struct ring_reader *reader, void *to, uint32_
 
 enum ring_status ring_reader_peek(struct ring_reader *reader, struct ring_packet_in *packet)
 {
-    struct lengths lengths;
     uint64_t word;
-    uint32_t second;
+    uint32_t length;
+    uint32_t data_offset;
 
     if (reader->index == reader->write_index) {
         enum ring_status status = find_packets(reader);
@@ -122,17 +106,20 @@ enum ring_status ring_reader_peek(struct ring_reader *reader, struct ring_packet
             return status;
     }
     word = ring_load_word(reader->data + reader->index);
-    lengths = decode(word);
+    length = descriptor_length(word);
+    data_offset = descriptor_data_offset(word);
     /* A producer publishes whole packets only: one that ends behind the write index is no packet.
      */
-    if ((uint64_t)lengths.body + RING_PACKET_OVERHEAD >
-        ring_used(reader->size, reader->write_index, reader->index))
+    if (length < 16 || length + 8 > ring_used(reader->size, reader->write_index, reader->index))
         return reader_break(reader, RING_FAULT_LENGTH, word);
-    if (lengths.extension > lengths.body)
+    if (data_offset < 16 || data_offset > length)
         return reader_break(reader, RING_FAULT_DATA_OFFSET, word);
-    second = ring_advance(reader->size, reader->index, 8);
-    fill_in(packet, word, lengths);
-    packet->transaction_id = ring_load_word(reader->data + second);
+    packet->type = (uint16_t)word;
+    packet->flags = (uint16_t)(word >> 48);
+    packet->transaction_id =
+        ring_load_word(reader->data + ring_advance(reader->size, reader->index, 8));
+    packet->extension_length = data_offset - 16;
+    packet->payload_length = length - data_offset;
     return RING_OK;
 }
 
@@ -174,51 +161,57 @@ static __attribute__((noinline)) enum ring_status next_in_pieces(struct ring_rea
     return RING_OK;
 }
 
-/* Once a burst. */
+/* Once a burst, when all that was known to be there is taken; or the last word of the area is next.
+ */
 static __attribute__((noinline)) enum ring_status look_and_next(struct ring_reader *reader,
                                                                 void *buffer, size_t capacity,
                                                                 struct ring_packet_in *packet)
 {
-    if (reader->index == reader->write_index) {
-        enum ring_status status = find_packets(reader);
+    enum ring_status status;
 
-        if (status != RING_OK)
-            return status;
-    }
-    if (reader->index == reader->limit) /* at the last word */
+    if (reader->index != reader->write_index)
         return next_in_pieces(reader, buffer, capacity, packet);
-    return ring_reader_next(reader, buffer, capacity, packet);
+    status = find_packets(reader);
+    return status == RING_OK ? ring_reader_next(reader, buffer, capacity, packet) : status;
 }
 
 /*
- * The common packet is not cut and fits. As in ring_writer_put() the copy comes last. What is put
- * into `packet` before the checks counts only behind them.
+ * The common packet is not cut and fits. Everything is in `packet` before it is checked, and counts
+ * only behind the checks: so few values stay alive that no register has to be saved. The copy comes
+ * last for the same reason.
  */
 enum ring_status ring_reader_next(struct ring_reader *reader, void *buffer, size_t capacity,
                                   struct ring_packet_in *packet)
 {
-    uint32_t index = reader->index;
+    size_t index = reader->index;
     const unsigned char *at = reader->data + index;
-    struct lengths lengths;
     uint64_t word;
+    uint32_t length;
+    uint32_t data_offset;
     uint64_t end;
 
     if (index == reader->limit)
         return look_and_next(reader, buffer, capacity, packet);
     word = ring_load_word(at);
-    lengths = decode(word);
-    fill_in(packet, word, lengths);
+    length = descriptor_length(word);
+    data_offset = descriptor_data_offset(word);
+    packet->type = (uint16_t)word;
+    packet->flags = (uint16_t)(word >> 48);
     packet->transaction_id = ring_load_word(at + 8);
-    /* If not, all is decided anew, by a new load. */
-    if (lengths.extension > lengths.body)
+    packet->extension_length = data_offset - 16;
+    packet->payload_length = length - data_offset;
+    /* In what follows all is decided anew, by a new load. */
+    if (data_offset < 16)
         return next_in_pieces(reader, buffer, capacity, packet);
-    end = (uint64_t)index + lengths.body + RING_PACKET_OVERHEAD;
+    if (data_offset > length)
+        return next_in_pieces(reader, buffer, capacity, packet);
+    if (length - 16 > capacity)
+        return next_in_pieces(reader, buffer, capacity, packet);
+    end = index + length + 8;
     if (end > reader->limit)
         return next_in_pieces(reader, buffer, capacity, packet);
-    if (lengths.body > capacity)
-        return next_in_pieces(reader, buffer, capacity, packet);
     reader->index = (uint32_t)end;
-    ring_copy(buffer, at + 16, lengths.body);
+    ring_copy(buffer, at + 16, length - 16);
     return RING_OK;
 }
 

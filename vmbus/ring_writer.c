@@ -19,6 +19,8 @@ static enum ring_status writer_break(struct ring_writer *writer, enum ring_fault
 /* What may be written by the read index last seen, less the word that stays free. */
 static uint32_t known_room(const struct ring_writer *writer)
 {
+    if (writer->fault.kind != RING_FAULT_NONE)
+        return 0;
     return writer->size - ring_used(writer->size, writer->index, writer->read_index) - 8;
 }
 
@@ -213,8 +215,6 @@ enum ring_status ring_writer_arm(struct ring_writer *writer, uint64_t need)
         return RING_BAD_ARGUMENT;
     if (need > pending)
         pending = (uint32_t)need;
-    if (pending > writer->size - 8)
-        pending = writer->size - 8;
     ring_publish(&writer->control->pending_send_size, pending & ~UINT32_C(7));
     writer->armed = true;
     status = find_room(writer, need);

@@ -3,3 +3,6 @@
 
 # Pure parts of arch/ that need no such processor.
 real_test_hv_discovery := arch/x86_64/hypervisor_words.c
+
+# The thread sanitizer sees only what was built for it.
+real_tsan_ring := $(wildcard vmbus/ring_*.c)
