@@ -15,6 +15,10 @@
 
 #define MSR_GS_BASE 0xc0000101u
 
+#define CR4_MACHINE_CHECK      UINT64_C(0x40)
+#define CPUID_FEATURES         1u
+#define CPUID_FEATURES_EDX_MCE (1u << 7)
+
 static struct cpu boot_cpu;
 
 _Static_assert(offsetof(struct cpu, self) == 0, "arch_this_cpu() reads it at the GS base");
@@ -67,6 +71,10 @@ void arch_initialise_processor(void)
 {
     serial_initialise();
     descriptors_load();
+    /* Without it a machine check resets the machine, and nobody learns why. */
+    if ((cpuid(CPUID_FEATURES, 0).edx & CPUID_FEATURES_EDX_MCE) != 0) {
+        control4_write(control4_read() | CR4_MACHINE_CHECK);
+    }
     cpu_initialise(&boot_cpu);
     msr_write(MSR_GS_BASE, (uintptr_t)&boot_cpu);
     timer_ask_processor();

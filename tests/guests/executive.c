@@ -157,6 +157,28 @@ static int memory(void)
     return now.free == 0 ? 0 : EXIT_STATUS_FAILURE;
 }
 
+/* Memory that the machine has and no map tells of: QEMU puts a memory module at 4 GiB. */
+static int hot_add(void)
+{
+    const uint64_t frame = UINT64_C(0x100000), count = 32768;
+    struct pages_statistics before, after;
+
+    pages_statistics(&before);
+    if (!pages_hot_add(frame, count) || pages_hot_add(frame, count)) {
+        return EXIT_STATUS_FAILURE;
+    }
+    pages_statistics(&after);
+    log_info("test", "hot added %" PRIu64 " pages and %" PRIu64 " of tables",
+             after.total - before.total, after.tables - before.tables);
+    return memory();
+}
+
+/* Into the image, which no region of the allocator covers. */
+static int hot_add_over_the_image(void)
+{
+    return pages_hot_add(page_frame_of((const void *)constant), 16) ? EXIT_STATUS_FAILURE : 0;
+}
+
 static int command_line_length(void)
 {
     log_info("test", "command line of %zu characters", strlen(command_line()));
@@ -252,6 +274,8 @@ static const struct {
     {"exit_status", exit_status},
     {"library_exit", library_exit},
     {"memory", memory},
+    {"hot_add", hot_add},
+    {"hot_add_over_the_image", hot_add_over_the_image},
     {"command_line_length", command_line_length},
     {"vector_registers", vector_registers},
     {"waiting", waiting},

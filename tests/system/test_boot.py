@@ -165,6 +165,15 @@ def test_64_gib(host):
             machine="q35,memory-backend=all", memory="64G", cpu=cpu).expect(0, r"memory total=1677\d{4} ")
 
 
+def test_hot_added_memory(host):
+    run(host, "hot_add", "-object", "memory-backend-ram,id=module,size=128M", "-device", "pc-dimm,memdev=module",
+        memory="64M,slots=1,maxmem=1G").expect(0, r"hot added 3276\d pages and \d of tables")
+
+
+def test_hot_add_over_the_image_is_refused(host):
+    run(host, "hot_add_over_the_image").expect(0)
+
+
 def test_too_little_memory(host):
     for memory in ("2M", "3M", "4M"):
         run(host, "exit_status", memory=memory).expect(
