@@ -226,7 +226,8 @@ struct kmcl_channel {
     PFN_VMB_CHANNEL_PROCESS_PACKET process_packet;
     PFN_VMB_CHANNEL_PROCESSING_COMPLETE processing_complete;
     VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
-    char name[KMCL_NAME_SIZE];
+    const char *name; /* the friendly one, if there is one */
+    char friendly_name[KMCL_NAME_SIZE];
     void *pointer;
 
     KMCL_CHANNEL_STATISTICS statistics;
@@ -259,6 +260,10 @@ struct kmcl_channel *kmcl_channel_find(VMBCHANNEL handle);
 
 /* The same where no status can be returned: stops the guest, naming the function, if it is none. */
 struct kmcl_channel *kmcl_channel_of(VMBCHANNEL handle, const char *function);
+
+/* A line about the channel, for what is wrong outside of this guest or with its driver, ending in a
+ * number. */
+void kmcl_warn(const struct kmcl_channel *channel, const char *text, uint64_t number);
 
 /* A driver's mistake that no status can tell it. */
 _Noreturn void kmcl_misuse(const char *function, const char *mistake);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Channels as drivers make, configure and query them. */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "kernel/irql.h"
@@ -8,6 +9,11 @@
 #include "kernel/pages.h"
 #include "kernel/panic.h"
 #include "vmbus/kmcl/kmcl.h"
+
+void kmcl_warn(const struct kmcl_channel *channel, const char *text, uint64_t number)
+{
+    log_warning("kmcl", "%s: %s %#" PRIx64, channel->name, text, number);
+}
 
 void kmcl_misuse(const char *function, const char *mistake)
 {
@@ -57,6 +63,7 @@ NTSTATUS VmbChannelAllocate(PDEVICE_OBJECT ParentDeviceObject, BOOLEAN IsServer,
     }
     /* The memory is zeroed: KMCL_DISABLED, INTAKE_OFF, empty lists, no callbacks. */
     channel->magic = KMCL_CHANNEL_MAGIC;
+    channel->name = "unnamed";
     channel->packet_size = KMCL_DEFAULT_PACKET_SIZE;
     channel->incoming_pages = KMCL_DEFAULT_RING_PAGES;
     channel->outgoing_pages = KMCL_DEFAULT_RING_PAGES;
@@ -209,9 +216,10 @@ NTSTATUS VmbChannelInitSetFriendlyName(VMBCHANNEL Channel, PCUNICODE_STRING Name
     }
     for (; length < Name->Length / sizeof(WCHAR) && length < KMCL_NAME_SIZE - 1; length++) {
         WCHAR c = Name->Buffer[length];
-        channel->name[length] = c >= ' ' && c <= '~' ? (char)c : '?';
+        channel->friendly_name[length] = c >= ' ' && c <= '~' ? (char)c : '?';
     }
-    channel->name[length] = 0;
+    channel->friendly_name[length] = 0;
+    channel->name = channel->friendly_name;
     return STATUS_SUCCESS;
 }
 
@@ -259,6 +267,11 @@ NTSTATUS VmbClientChannelInitSetTargetPnp(VMBCHANNEL Channel, LPCGUID InterfaceT
     }
     if (InterfaceType == NULL) {
         return STATUS_INVALID_PARAMETER_2;
+    }
+    if (channel->name != channel->friendly_name) {
+        struct vmbus_guid type;
+        memcpy(&type, InterfaceType, sizeof(type));
+        channel->name = vmbus_class_name(&type);
     }
     channel->has_target = true;
     channel->target_type = *InterfaceType;
@@ -313,7 +326,7 @@ VOID VmbChannelSetTransactionQuota(VMBCHANNEL Channel, UINT32 Quota)
     struct kmcl_channel *channel = kmcl_channel_of(Channel, __func__);
 
     if (Quota == 0) {
-        log_warning("kmcl", "%s: a transaction quota of zero is ignored", channel->name);
+        kmcl_warn(channel, "ignored a transaction quota of", Quota);
         return;
     }
     atomic_store_explicit(&channel->quota, Quota, memory_order_relaxed);

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "kernel/log.h"
 #include "kernel/pages.h"
 #include "vmbus/kmcl/kmcl.h"
 
@@ -112,8 +111,7 @@ NTSTATUS kmcl_client_open(struct kmcl_channel *channel)
     NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
 
     if (offer->mmio_megabytes != 0) {
-        log_warning("kmcl", "%s: the offer asks for %u MiB of device memory, none is reserved",
-                    channel->name, offer->mmio_megabytes);
+        kmcl_warn(channel, "no device memory is reserved; MiB asked for:", offer->mmio_megabytes);
     }
     /* So that the drain always has an object to copy a packet of usual size into. */
     channel->spare = kmcl_incoming_allocate(channel, 0);
@@ -121,7 +119,7 @@ NTSTATUS kmcl_client_open(struct kmcl_channel *channel)
         status = open_host(channel);
     }
     if (status != STATUS_SUCCESS) {
-        log_warning("kmcl", "%s: not opened, status %#x", channel->name, (unsigned)status);
+        kmcl_warn(channel, "not opened, status", (UINT32)status);
         return status;
     }
     enum irql level = spin_lock_acquire(&channel->lock);
@@ -152,13 +150,13 @@ void kmcl_client_close(struct kmcl_channel *channel)
 
 void kmcl_client_release(struct kmcl_channel *channel)
 {
-    struct vmbus_channel *bus = channel->bus;
+    const uint32_t relid = vmbus_channel_offer(channel->bus)->relid;
 
     kmcl_gpadl_delete_all(channel);
     kmcl_intake_discard(channel);
     channel->is_open = false;
-    if (!vmbus_channel_unclaim(bus)) {
-        log_warning("kmcl", "%s: the host did not give memory back that it shared", channel->name);
+    if (!vmbus_channel_unclaim(channel->bus)) {
+        kmcl_warn(channel, "memory of its GPADLs must not be reused: channel", relid);
     }
     channel->bus = NULL;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a driver does with a packet that was delivered to it. */
 
-#include "kernel/log.h"
 #include "vmbus/kmcl/kmcl.h"
 
 static uint32_t state_of(struct kmcl_incoming *incoming)
@@ -48,8 +47,7 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
     bool restart = false;
 
     if (BufSize > channel->packet_size && incoming->reply_wanted) {
-        log_warning("kmcl", "%s: a completion of %u bytes is cut to the maximum of %u",
-                    channel->name, BufSize, channel->packet_size);
+        kmcl_warn(channel, "a completion is cut to the maximum packet size from", BufSize);
         BufSize = channel->packet_size;
     }
     require_delivered(incoming, __func__);
@@ -95,7 +93,8 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
     }
     kmcl_incoming_recycle(channel, incoming);
     spin_lock_release(&channel->lock, level);
-    log_warning("kmcl", "%s: the driver failed a packet; nothing more is received", channel->name);
+    kmcl_warn(channel, "nothing more is received: the driver failed transaction",
+              incoming->reply.wire.transaction_id);
 }
 
 VOID VmbChannelPacketDeferToPassive(VMBPACKETCOMPLETION PacketCompletionContext)

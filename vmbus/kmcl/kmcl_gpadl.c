@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* GPADLs that a driver shares with its host, beside the one of the ring. */
 
-#include "kernel/log.h"
 #include "kernel/pages.h"
 #include "vmbus/kmcl/kmcl.h"
 
@@ -84,8 +83,7 @@ static void delete_gpadl(struct kmcl_channel *channel, struct kmcl_gpadl **link)
     *link = gpadl->next;
     status = vmbus_gpadl_teardown(channel->bus, gpadl->id);
     if (status != VMBUS_OK) {
-        log_warning("kmcl", "%s: GPADL %u was not given back (%s): its memory must not be reused",
-                    channel->name, gpadl->id, vmbus_status_name(status));
+        kmcl_warn(channel, "not given back, its memory must not be reused: GPADL", gpadl->id);
     }
     memory_free(gpadl);
 }
@@ -108,7 +106,7 @@ VOID VmbChannelDeleteGpadl(VMBCHANNEL Channel, UINT32 GpadlHandle)
 void kmcl_gpadl_delete_all(struct kmcl_channel *channel)
 {
     while (channel->gpadls != NULL) {
-        log_warning("kmcl", "%s: the driver left GPADL %u", channel->name, channel->gpadls->id);
+        kmcl_warn(channel, "the driver left GPADL", channel->gpadls->id);
         delete_gpadl(channel, &channel->gpadls);
     }
 }

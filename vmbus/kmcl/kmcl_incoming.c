@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "kernel/irql.h"
-#include "kernel/log.h"
 #include "kernel/pages.h"
 #include "vmbus/kmcl/kmcl.h"
 
@@ -179,8 +178,7 @@ static bool open_pipe_packet(struct kmcl_incoming *incoming, uint32_t copied)
 static void drop(struct kmcl_channel *channel, const struct ring_packet_in *packet)
 {
     if (channel->statistics.PacketsDropped++ == 0) {
-        log_warning("kmcl", "%s: dropped a packet of type %u, %u bytes", channel->name,
-                    packet->type, packet->payload_length);
+        kmcl_warn(channel, "dropped a packet of type", packet->type);
     }
 }
 
@@ -199,8 +197,7 @@ static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_
     }
     incoming = take_object(channel, packet->payload_length);
     if (incoming == NULL) {
-        log_warning("kmcl", "%s: no memory for a packet of %u bytes", channel->name,
-                    packet->payload_length);
+        kmcl_warn(channel, "no memory for a packet of bytes:", packet->payload_length);
         return BATCH_BROKEN;
     }
     ring_reader_take(channel->reader, packet, NULL, incoming->copy);
@@ -232,8 +229,7 @@ static enum batch_end take_completion(struct kmcl_channel *channel, const struct
     spin_lock_release(&channel->lock, level);
     if (packet == NULL) {
         channel->statistics.CompletionsUnknown++;
-        log_warning("kmcl", "%s: completion of transaction %#llx, which does not exist",
-                    channel->name, (unsigned long long)in->transaction_id);
+        kmcl_warn(channel, "completion of an unknown transaction:", in->transaction_id);
         return BATCH_BROKEN;
     }
     if (packet == &kmcl_tombstone) {
@@ -342,10 +338,15 @@ static bool choose_next(struct kmcl_channel *channel, enum batch_end end, bool p
     return false;
 }
 
+/* Sends are published by the end of the batch, or when there is a good deal of them. Lock held. */
+static void start_staging(struct kmcl_channel *channel)
+{
+    channel->staging_limit = ring_writer_largest(channel->writer) / 4;
+}
+
 /* INTAKE_RUNNING is set by the caller, for us. */
 static void drain(struct kmcl_channel *channel, bool passive)
 {
-    const uint32_t staging_limit = passive ? 0 : ring_writer_largest(channel->writer) / 4;
     unsigned budget = KMCL_DRAIN_BUDGET;
     bool again;
     enum batch_end end;
@@ -354,7 +355,6 @@ static void drain(struct kmcl_channel *channel, bool passive)
         struct batch batch = {0, false};
         struct kmcl_followup followup;
 
-        channel->staging_limit = staging_limit;
         ring_reader_mask(channel->reader);
         end = take_batch(channel, &batch, &budget);
         if (ring_reader_publish(channel->reader)) {
@@ -372,6 +372,9 @@ static void drain(struct kmcl_channel *channel, bool passive)
         again = choose_next(channel, end, passive);
         channel->staging_limit = 0;
         kmcl_queue_flush(channel, &followup);
+        if (again && !passive) {
+            start_staging(channel);
+        }
         spin_lock_release(&channel->lock, level);
         kmcl_followup_run(channel, &followup);
     } while (again);
@@ -398,6 +401,7 @@ void kmcl_event(void *context)
             passive_work_queue(&channel->drain_work);
         } else {
             channel->intake = INTAKE_RUNNING;
+            start_staging(channel);
             mine = true;
         }
     }

@@ -13,6 +13,7 @@
  * work that runs meanwhile and finds it there only leaves a note.
  */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "kernel/clock.h"
@@ -81,22 +82,19 @@ void kmcl_leave(struct kmcl_channel *channel)
 
 void kmcl_break(struct kmcl_channel *channel)
 {
-    enum irql level = spin_lock_acquire(&channel->lock);
-    bool is_news = !channel->broken;
-    struct ring_fault fault = {RING_FAULT_NONE, 0};
+    const struct ring_fault *fault = &channel->reader->fault;
 
+    if (channel->broken || channel->writer == NULL) {
+        return;
+    }
+    if (channel->writer->fault.kind != RING_FAULT_NONE) {
+        fault = &channel->writer->fault;
+    }
     channel->broken = true;
-    if (channel->writer != NULL && is_news) {
-        fault = channel->writer->fault.kind != RING_FAULT_NONE ? channel->writer->fault
-                                                               : channel->reader->fault;
-        channel->statistics.RingFaults += fault.kind != RING_FAULT_NONE;
-    }
-    spin_lock_release(&channel->lock, level);
-    if (is_news) {
-        log_warning("kmcl", "%s: closing the channel: %s %#llx", channel->name,
-                    ring_fault_name(fault.kind), (unsigned long long)fault.value);
-        kmcl_leave(channel);
-    }
+    channel->statistics.RingFaults += fault->kind != RING_FAULT_NONE;
+    log_warning("kmcl", "%s: closing the channel: %s %#" PRIx64, channel->name,
+                ring_fault_name(fault->kind), fault->value);
+    kmcl_leave(channel);
 }
 
 /* ---- steps; each returns whether another may follow ---- */
@@ -313,14 +311,6 @@ NTSTATUS VmbChannelEnable(VMBCHANNEL Channel)
     }
     if (!channel->has_target || channel->process_packet == NULL) {
         return STATUS_INVALID_PARAMETER;
-    }
-    if (channel->name[0] == 0) {
-        struct vmbus_guid type;
-        memcpy(&type, &channel->target_type, sizeof(type));
-        const char *name = vmbus_class_name(&type);
-        for (unsigned i = 0; i < KMCL_NAME_SIZE - 1 && name[i] != 0; i++) {
-            channel->name[i] = name[i];
-        }
     }
     channel->enabled = true;
     channel->rescinded = false;
