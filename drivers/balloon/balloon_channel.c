@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "kmcl_extensions.h"
+
 #include "drivers/balloon/balloon_device.h"
 #include "kernel/init.h"
 #include "kernel/log.h"
@@ -194,15 +196,28 @@ static void channel_suspended(VMBCHANNEL channel)
         balloon_enter(BALLOON_CLOSING);
 }
 
+/* A host that broke the ring once would do so again, for ever: such a channel stays closed. */
+static bool host_broke(VMBCHANNEL channel)
+{
+    KMCL_CHANNEL_STATISTICS statistics;
+
+    KmclChannelGetStatistics(channel, &statistics);
+    return statistics.RingFaults + statistics.CompletionsUnknown > 0;
+}
+
 static void channel_closed(VMBCHANNEL channel)
 {
-    (void)channel;
     if (balloon.state == BALLOON_FAILED)
         return;
     log_info("balloon", "the channel is closed; the host keeps %" PRIu64 " pages",
              balloon.pages.count);
     if (balloon.ending) {
         balloon_enter(BALLOON_STOPPED);
+        return;
+    }
+    if (host_broke(channel)) {
+        log_warning("balloon", "the host broke the channel; no dynamic memory");
+        balloon_enter(BALLOON_FAILED);
         return;
     }
     balloon_enter(BALLOON_WAITING);

@@ -493,6 +493,17 @@ static void a_channel_that_never_closes_is_given_up(void **state)
     assert_int_equal(lines_with("cannot be enabled again"), 1);
 }
 
+static void a_channel_the_host_broke_stays_closed(void **state)
+{
+    (void)state;
+    fake_kmcl.ring_faults = 1;
+    fake_kmcl_rescind();
+    pass_time(CLOCK_SECOND);
+    assert_int_equal(balloon_state(), BALLOON_FAILED);
+    assert_int_equal(fake_kmcl.enabled, 1);
+    assert_int_equal(lines_with("the host broke the channel"), 1);
+}
+
 static void the_report_tells_state_and_counts(void **state)
 {
     (void)state;
@@ -565,6 +576,7 @@ int main(void)
         NEGOTIATED(a_channel_that_cannot_be_enabled_ends_the_driver),
         NEGOTIATED(a_channel_that_takes_long_to_close_is_waited_for),
         NEGOTIATED(a_channel_that_never_closes_is_given_up),
+        NEGOTIATED(a_channel_the_host_broke_stays_closed),
         WAITING(the_report_tells_state_and_counts),
         NEGOTIATED(leaving_closes_the_channel_for_good),
         WAITING(leaving_without_a_device_is_quiet),

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "kmcl_extensions.h"
+
 #include "kernel/irql.h"
 #include "kernel/work.h"
 
@@ -256,6 +258,12 @@ NTSTATUS VmbClientChannelInitSetTargetPnp(VMBCHANNEL channel, LPCGUID type, LPCG
     fake_kmcl.any_instance = instance == NULL;
     channel->pnp_failure = failure;
     return STATUS_SUCCESS;
+}
+
+VOID KmclChannelGetStatistics(VMBCHANNEL channel, PKMCL_CHANNEL_STATISTICS statistics)
+{
+    assert_ptr_equal(channel, &channel_object);
+    *statistics = (KMCL_CHANNEL_STATISTICS){.RingFaults = fake_kmcl.ring_faults};
 }
 
 VOID VmbChannelSetIncomingProcessingAtPassive(VMBCHANNEL channel, BOOLEAN passive)

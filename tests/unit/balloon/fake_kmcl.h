@@ -47,6 +47,7 @@ struct fake_kmcl {
     bool allocate_fails; /* of packets */
     bool send_fails;
     bool enable_fails;
+    unsigned ring_faults;
     bool still_closing; /* to be enabled: not yet */
 };
 
