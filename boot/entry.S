@@ -145,7 +145,7 @@ boot_mxcsr:
     .long MXCSR_RESET
 
 /*
- * The first 4 GiB one to one in pages of 2 MiB, everything allowed: in use only until paging_initialise() has built a map
+ * The first 4 GiB one to one in pages of 2 MiB, everything allowed: in use only until arch_initialise_memory() has built a map
  * with permissions from the memory map.
  */
     .section .data.boot, "aw"

@@ -20,7 +20,7 @@ struct pages_statistics {
 
 /*
  * Contiguous pages, aligned to the largest power of two not above `count` pages (at most 2 MiB).
- * Contents undefined. NULL if there is no such run. At or below DISPATCH.
+ * Contents undefined. NULL if there is no such run, or for 0 pages. At or below DISPATCH.
  */
 void *pages_allocate(size_t count);
 
@@ -34,13 +34,18 @@ void *pages_allocate_zeroed(size_t count);
  */
 void pages_free(void *first, size_t count);
 
-/* Hands over memory that appeared while running (hot add), mapping it first. False: no room for its
- * tables, or it overlaps what is known. */
+/*
+ * Hands over memory that appeared while running (hot add), mapping it first. The allocator's tables
+ * for it come out of it. False, and nothing changed: it is smaller than its tables, overlaps what is
+ * known or mapped, or there is no page for the map. At or below DISPATCH, one caller at a time.
+ */
 bool pages_hot_add(uint64_t first_frame, uint64_t count);
 
-/* Whether every frame of the range belongs to the allocator and is allocated. */
+/* Whether every frame of the range belongs to the allocator and is allocated. Any numbers may be
+ * asked for. At or below DISPATCH. */
 bool pages_are_allocated(uint64_t first_frame, uint64_t count);
 
+/* At or below DISPATCH. */
 void pages_statistics(struct pages_statistics *out);
 
 /* Memory is mapped one to one: an address and its guest physical address are the same number, in
@@ -57,6 +62,8 @@ static inline void *page_address(uint64_t frame)
 
 /* Small memory, zeroed, aligned to 16 bytes. NULL when there is none. At or below DISPATCH. */
 void *memory_allocate(size_t size);
-void memory_free(void *memory); /* NULL is allowed */
+
+/* NULL is allowed; what was not allocated, or freed already, panics. At or below DISPATCH. */
+void memory_free(void *memory);
 
 #endif
