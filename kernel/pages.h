@@ -36,8 +36,8 @@ void pages_free(void *first, size_t count);
 
 /*
  * Hands over memory that appeared while running (hot add), mapping it first. The allocator's tables
- * for it come out of it. False, and nothing changed: it is smaller than its tables, overlaps what is
- * known or mapped, or there is no page for the map. At or below DISPATCH, one caller at a time.
+ * for it come out of it. False, and nothing changed: it is smaller than its tables, overlaps what
+ * is known or mapped, or there is no page for the map. At or below DISPATCH, one caller at a time.
  */
 bool pages_hot_add(uint64_t first_frame, uint64_t count);
 
