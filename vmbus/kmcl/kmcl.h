@@ -205,7 +205,6 @@ struct kmcl_channel {
 
     /* Life. */
     struct work_item state_work;
-    struct work_item close_work;
     struct vmbus_channel_owner owner;
     struct vmbus_offer_listener listener;
     struct kmcl_gpadl *gpadls; /* PASSIVE only */
@@ -253,6 +252,15 @@ static inline struct kmcl_incoming *kmcl_incoming_of(VMBPACKETCOMPLETION handle)
     return (struct kmcl_incoming *)(void *)handle;
 }
 
+/* Windows and the wire have one layout for GUIDs. */
+_Static_assert(sizeof(GUID) == sizeof(struct vmbus_guid), "GUID");
+_Static_assert(_Alignof(GUID) == _Alignof(struct vmbus_guid), "GUID");
+
+static inline const struct vmbus_guid *kmcl_guid(const GUID *guid)
+{
+    return (const struct vmbus_guid *)(const void *)guid;
+}
+
 /* ---- kmcl_channel.c ---- */
 
 /* The channel behind a handle; NULL if it is none. */
@@ -292,7 +300,6 @@ void kmcl_break(struct kmcl_channel *channel);
 bool kmcl_is_below(const struct kmcl_channel *channel);
 
 void kmcl_state_work(void *context);
-void kmcl_close_work(void *context);
 
 /* ---- kmcl_client.c ---- */
 
@@ -328,8 +335,9 @@ uint32_t kmcl_packet_object_size(const struct kmcl_channel *channel);
 NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uint32_t length,
                              uint32_t flags, uint32_t foreign_flags);
 
-/* Adds an MDL chain's ranges, whole. */
-NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl, uint32_t flags);
+/* Adds the ranges of a window of an MDL chain; length 0: to its end. */
+NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl, uint32_t offset,
+                             uint32_t length, uint32_t flags);
 
 /* ---- kmcl_queue.c ---- */
 

@@ -70,7 +70,6 @@ NTSTATUS VmbChannelAllocate(PDEVICE_OBJECT ParentDeviceObject, BOOLEAN IsServer,
     atomic_init(&channel->quota, KMCL_DEFAULT_QUOTA);
     spin_lock_initialise(&channel->lock);
     work_item_initialise(&channel->state_work, kmcl_state_work, channel);
-    work_item_initialise(&channel->close_work, kmcl_close_work, channel);
     work_item_initialise(&channel->drain_work, kmcl_drain_work, channel);
     *Channel = kmcl_channel_handle(channel);
     return STATUS_SUCCESS;
@@ -89,7 +88,6 @@ VOID VmbChannelCleanup(VMBCHANNEL Channel)
         kmcl_misuse(__func__, "packets of the channel are still in use");
     }
     (void)passive_work_cancel(&channel->state_work);
-    (void)passive_work_cancel(&channel->close_work);
     (void)passive_work_cancel(&channel->drain_work);
     kmcl_packets_trim(channel);
     memory_free(channel->transactions.slots);
@@ -269,9 +267,7 @@ NTSTATUS VmbClientChannelInitSetTargetPnp(VMBCHANNEL Channel, LPCGUID InterfaceT
         return STATUS_INVALID_PARAMETER_2;
     }
     if (channel->name != channel->friendly_name) {
-        struct vmbus_guid type;
-        memcpy(&type, InterfaceType, sizeof(type));
-        channel->name = vmbus_class_name(&type);
+        channel->name = vmbus_class_name(kmcl_guid(InterfaceType));
     }
     channel->has_target = true;
     channel->target_type = *InterfaceType;

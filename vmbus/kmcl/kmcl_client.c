@@ -32,13 +32,6 @@ NTSTATUS kmcl_status_of(enum vmbus_status status)
 
 /* ---- the offer ---- */
 
-_Static_assert(sizeof(GUID) == sizeof(struct vmbus_guid), "two names of one layout");
-
-static bool guid_equal(const GUID *a, const struct vmbus_guid *b)
-{
-    return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 /* The bus has an offer for whoever wants it. DISPATCH. */
 static void offered(void *context, struct vmbus_channel *bus)
 {
@@ -46,9 +39,9 @@ static void offered(void *context, struct vmbus_channel *bus)
     const struct vmbus_offer *offer = vmbus_channel_offer(bus);
 
     if (channel->bus != NULL || offer->sub_channel_index != 0 ||
-        !guid_equal(&channel->target_type, &offer->interface_type) ||
+        !vmbus_guid_equal(kmcl_guid(&channel->target_type), &offer->interface_type) ||
         (!channel->any_instance &&
-         !guid_equal(&channel->target_instance, &offer->interface_instance)) ||
+         !vmbus_guid_equal(kmcl_guid(&channel->target_instance), &offer->interface_instance)) ||
         !vmbus_channel_claim(bus, &channel->owner)) {
         return;
     }

@@ -307,7 +307,6 @@ static bool choose_next(struct kmcl_channel *channel, enum batch_end end, bool p
     if (channel->intake_stop) {
         channel->intake = INTAKE_OFF;
         passive_work_queue(&channel->state_work);
-        passive_work_queue(&channel->close_work);
         return false;
     }
     if (channel->intake_failed) {

@@ -231,40 +231,54 @@ NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uin
     return STATUS_SUCCESS;
 }
 
-/* Adds memory described by an MDL chain or, if that is NULL, by a list of frames. */
-static NTSTATUS add_external(struct kmcl_packet *packet, const MDL *mdl, const uint64_t *frames,
-                             uint32_t offset, uint32_t length, uint32_t flags)
+/* What external data may have: a packet made with other limits has room for its own only. */
+static struct kmcl_external_limits limits_of(const struct kmcl_packet *packet, uint32_t flags)
 {
     const struct kmcl_channel *channel = packet->channel;
-    struct ring_packet_out *wire = &packet->send.wire;
-    struct kmcl_external_limits limits = {0, 0};
-    NTSTATUS status = STATUS_INVALID_PARAMETER;
+    const struct kmcl_external_limits none = {0, 0};
 
-    /* A packet made with other limits has room for its own only. */
-    if (packet->header_capacity == channel->header_capacity) {
-        limits = channel->external;
-    }
-    if ((flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) == 0) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    if (frames != NULL) {
-        status =
-            kmcl_external_from_frames(packet->storage, &limits, frames, length, &wire->head_length);
-    } else if ((flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
-        status = kmcl_external_from_forced_mdl(packet->storage, &limits, mdl, offset, length,
-                                               &wire->head_length);
-    } else {
-        status = kmcl_external_from_mdl(packet->storage, &limits, mdl, offset, length,
-                                        &wire->head_length);
-    }
+    return packet->header_capacity == channel->header_capacity &&
+                   (flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) != 0
+               ? channel->external
+               : none;
+}
+
+/* The header has been built, if `status` says so. */
+static NTSTATUS add_external(struct kmcl_packet *packet, NTSTATUS status)
+{
+    struct ring_packet_out *wire = &packet->send.wire;
+
     wire->extension_length = wire->head_length;
     wire->type = RING_PACKET_DATA_GPA_DIRECT;
     return status;
 }
 
-NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl, uint32_t flags)
+NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl, uint32_t offset,
+                             uint32_t length, uint32_t flags)
 {
-    return add_external(packet, mdl, NULL, 0, 0, flags);
+    const struct kmcl_external_limits limits = limits_of(packet, flags);
+
+    return add_external(packet, kmcl_external_from_mdl(packet->storage, &limits, mdl, offset,
+                                                       length, &packet->send.wire.head_length));
+}
+
+static NTSTATUS add_forced_mdl(struct kmcl_packet *packet, const MDL *mdl, uint32_t offset,
+                               uint32_t length, uint32_t flags)
+{
+    const struct kmcl_external_limits limits = limits_of(packet, flags);
+
+    return add_external(packet,
+                        kmcl_external_from_forced_mdl(packet->storage, &limits, mdl, offset, length,
+                                                      &packet->send.wire.head_length));
+}
+
+static NTSTATUS add_frames(struct kmcl_packet *packet, const uint64_t *frames, uint32_t count,
+                           uint32_t flags)
+{
+    const struct kmcl_external_limits limits = limits_of(packet, flags);
+
+    return add_external(packet, kmcl_external_from_frames(packet->storage, &limits, frames, count,
+                                                          &packet->send.wire.head_length));
 }
 
 static NTSTATUS send(struct kmcl_packet *packet)
@@ -280,7 +294,7 @@ NTSTATUS VmbPacketSend(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength
                                           VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH);
 
     if (status == STATUS_SUCCESS && ExternalDataMdl != NULL) {
-        status = kmcl_packet_add_mdl(packet, ExternalDataMdl, Flags);
+        status = kmcl_packet_add_mdl(packet, ExternalDataMdl, 0, 0, Flags);
     }
     return status == STATUS_SUCCESS ? send(packet) : status;
 }
@@ -292,10 +306,16 @@ NTSTATUS VmbPacketSendWithExternalMdl(VMBPACKET PacketObject, PVOID Buffer, UINT
     struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
     NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags, 0);
 
-    if (status == STATUS_SUCCESS) {
-        status = ExternalDataMdl == NULL
-                     ? STATUS_INVALID_PARAMETER
-                     : add_external(packet, ExternalDataMdl, NULL, MdlOffset, MdlLength, Flags);
+    if (status != STATUS_SUCCESS) {
+        return status;
+    }
+    if (ExternalDataMdl == NULL) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    if ((Flags & VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH) != 0) {
+        status = add_forced_mdl(packet, ExternalDataMdl, MdlOffset, MdlLength, Flags);
+    } else {
+        status = kmcl_packet_add_mdl(packet, ExternalDataMdl, MdlOffset, MdlLength, Flags);
     }
     return status == STATUS_SUCCESS ? send(packet) : status;
 }
@@ -308,9 +328,8 @@ NTSTATUS VmbPacketSendWithExternalPfns(VMBPACKET PacketObject, PVOID Buffer, UIN
                                           VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH);
 
     if (status == STATUS_SUCCESS) {
-        status = ExternalDataPfns == NULL
-                     ? STATUS_INVALID_PARAMETER
-                     : add_external(packet, NULL, ExternalDataPfns, 0, PfnLength, Flags);
+        status = ExternalDataPfns == NULL ? STATUS_INVALID_PARAMETER
+                                          : add_frames(packet, ExternalDataPfns, PfnLength, Flags);
     }
     return status == STATUS_SUCCESS ? send(packet) : status;
 }

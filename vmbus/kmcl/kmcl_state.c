@@ -2,15 +2,17 @@
 /*
  * The state machine of a channel.
  *
- *   DISABLED -> SEARCHING -> OPENING -> PAUSED <-> STARTING -> ACTIVE -> STOPPING -> SUSPENDING ->
- * PAUSED PAUSED -> CLOSING -> DISABLED
+ *   DISABLED -> SEARCHING -> OPENING -> PAUSED
+ *   PAUSED -> STARTING -> ACTIVE -> STOPPING -> SUSPENDING -> PAUSED
+ *   PAUSED -> CLOSING -> DISABLED
  *
  * It is one work item at PASSIVE, the worker, which compares the state with what is wanted
  * (enabled, paused) and with what happened (an offer, a rescind), and takes steps until there is
  * none to take. Where a step has to wait for the driver or for a running callback the worker
  * returns, and is queued again by whoever ends the wait; so it never stands on the stack above the
  * callback that it waits for. It does stand there while the host or a state callback is waited for;
- * work that runs meanwhile and finds it there only leaves a note.
+ * work that runs meanwhile and finds it there leaves a note, and closes what such a callback may be
+ * waiting for.
  */
 
 #include <inttypes.h>
@@ -75,9 +77,6 @@ void kmcl_leave(struct kmcl_channel *channel)
 {
     kmcl_synchronous_release(channel);
     passive_work_queue(&channel->state_work);
-    /* In case EvtChannelPostStarted, below the worker, waits for packets that only the close
-     * completes. */
-    passive_work_queue(&channel->close_work);
 }
 
 void kmcl_break(struct kmcl_channel *channel)
@@ -245,12 +244,24 @@ static bool step(struct kmcl_channel *channel)
     }
 }
 
+/*
+ * The worker is below us. If that is EvtChannelPostStarted, it may be waiting for packets that only
+ * the close completes: then the close does not wait for it to return.
+ */
+static void close_under_worker(struct kmcl_channel *channel)
+{
+    if (channel->state == KMCL_ACTIVE && kmcl_is_leaving(channel) && kmcl_intake_stop(channel)) {
+        kmcl_client_close(channel);
+    }
+}
+
 void kmcl_state_work(void *context)
 {
     struct kmcl_channel *channel = context;
 
     if (channel->worker_running) {
         channel->worker_again = true;
+        close_under_worker(channel);
         return;
     }
     channel->worker_running = true;
@@ -260,16 +271,6 @@ void kmcl_state_work(void *context)
         }
     } while (channel->worker_again);
     channel->worker_running = false;
-}
-
-void kmcl_close_work(void *context)
-{
-    struct kmcl_channel *channel = context;
-
-    if (channel->worker_running && channel->state == KMCL_ACTIVE && kmcl_is_leaving(channel) &&
-        kmcl_intake_stop(channel)) {
-        kmcl_client_close(channel);
-    }
 }
 
 /* ---- what drivers ask for ---- */

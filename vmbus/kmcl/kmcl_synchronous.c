@@ -173,7 +173,7 @@ NTSTATUS VmbChannelSendSynchronousRequest(VMBCHANNEL Channel, PVOID Buffer, UINT
     status = kmcl_packet_prepare(waiter.packet, Buffer, BufferSize, Flags,
                                  VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH);
     if (status == STATUS_SUCCESS && ExternalDataMdl != NULL) {
-        status = kmcl_packet_add_mdl(waiter.packet, ExternalDataMdl, Flags);
+        status = kmcl_packet_add_mdl(waiter.packet, ExternalDataMdl, 0, 0, Flags);
     }
     if (status == STATUS_SUCCESS) {
         status = send_and_wait(channel, &waiter, Timeout);
