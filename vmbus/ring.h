@@ -157,9 +157,11 @@ static inline uint32_t ring_writer_largest(const struct ring_writer *writer)
  * hold anything. Lengths in bytes, multiples of 8.
  */
 struct ring_packet_in {
-    uint64_t transaction_id;
-    uint16_t type; /* any value: whether it is known is for the caller to decide */
+    uint16_t type;         /* any value: whether it is known is for the caller to decide */
+    uint16_t data_offset8; /* as on the wire; said by extension_length too */
+    uint16_t length8;      /* likewise */
     uint16_t flags;
+    uint64_t transaction_id;
     uint32_t extension_length; /* between descriptor and payload; its contents are unchecked */
     uint32_t payload_length;   /* with padding */
 };

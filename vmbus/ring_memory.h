@@ -22,9 +22,7 @@
  */
 
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "vmbus/ring.h"
 
@@ -32,77 +30,49 @@
 #error "ring words are little-endian and not swapped here"
 #endif
 
-static inline uint32_t ring_load(_Atomic uint32_t *word)
+/* One instruction each; a call of it would be longer. */
+#define RING_ACCESSOR static inline __attribute__((always_inline))
+
+RING_ACCESSOR uint32_t ring_load(_Atomic uint32_t *word)
 {
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
 /* Later loads see at least what was written before the value seen here. */
-static inline uint32_t ring_load_acquire(_Atomic uint32_t *word)
+RING_ACCESSOR uint32_t ring_load_acquire(_Atomic uint32_t *word)
 {
     return atomic_load_explicit(word, memory_order_acquire);
 }
 
-static inline uint32_t ring_load_after(_Atomic uint32_t *word)
+RING_ACCESSOR uint32_t ring_load_after(_Atomic uint32_t *word)
 {
     return atomic_load_explicit(word, memory_order_seq_cst);
 }
 
-static inline void ring_store(_Atomic uint32_t *word, uint32_t value)
+RING_ACCESSOR void ring_store(_Atomic uint32_t *word, uint32_t value)
 {
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-static inline void ring_store_release(_Atomic uint32_t *word, uint32_t value)
+RING_ACCESSOR void ring_store_release(_Atomic uint32_t *word, uint32_t value)
 {
     atomic_store_explicit(word, value, memory_order_release);
 }
 
-static inline void ring_publish(_Atomic uint32_t *word, uint32_t value)
+RING_ACCESSOR void ring_publish(_Atomic uint32_t *word, uint32_t value)
 {
     (void)atomic_exchange_explicit(word, value, memory_order_seq_cst);
 }
 
 /* Data is moved in words where a word matters; every data offset is a multiple of 8. */
-static inline uint64_t ring_load_word(const unsigned char *at)
+RING_ACCESSOR uint64_t ring_load_word(const unsigned char *at)
 {
     return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)at, memory_order_relaxed);
 }
 
-static inline void ring_store_word(unsigned char *at, uint64_t value)
+RING_ACCESSOR void ring_store_word(unsigned char *at, uint64_t value)
 {
     atomic_store_explicit((_Atomic uint64_t *)(void *)at, value, memory_order_relaxed);
-}
-
-/*
- * Up to here a few moves beat the call of memcpy(). Choice of ours, in bytes: measured on x86-64.
- */
-#define RING_SHORT_COPY 64u
-
-/* Every case as two moves that meet or overlap: no loop, and no rest to care for. */
-static inline void ring_copy_short(unsigned char *to, const unsigned char *from, size_t length)
-{
-    if (length < 8) {
-        for (; length != 0; length--)
-            *to++ = *from++;
-    } else if (length <= 16) {
-        memcpy(to, from, 8);
-        memcpy(to + length - 8, from + length - 8, 8);
-    } else if (length <= 32) {
-        memcpy(to, from, 16);
-        memcpy(to + length - 16, from + length - 16, 16);
-    } else {
-        memcpy(to, from, 32);
-        memcpy(to + length - 32, from + length - 32, 32);
-    }
-}
-
-static inline void ring_copy(void *to, const void *from, size_t length)
-{
-    if (length > RING_SHORT_COPY)
-        memcpy(to, from, length);
-    else
-        ring_copy_short(to, from, length);
 }
 
 /*

@@ -4,7 +4,10 @@
  * EmclDxe/RingBuffer.c.
  */
 
+#include <string.h>
+
 #include "vmbus/ring.h"
+#include "vmbus/ring_copy.h"
 #include "vmbus/ring_memory.h"
 
 static enum ring_status reader_break(struct ring_reader *reader, enum ring_fault_kind kind,
@@ -18,10 +21,15 @@ static enum ring_status reader_break(struct ring_reader *reader, enum ring_fault
     return RING_CORRUPT;
 }
 
+static uint32_t known_available(const struct ring_reader *reader)
+{
+    return ring_used(reader->size, reader->write_index, reader->index);
+}
+
 static void set_limit(struct ring_reader *reader)
 {
     uint32_t straight = reader->size - 8 - reader->index;
-    uint32_t available = ring_used(reader->size, reader->write_index, reader->index);
+    uint32_t available = known_available(reader);
 
     reader->limit = reader->index + (available < straight ? available : straight);
 }
@@ -64,6 +72,13 @@ static enum ring_status find_packets(struct ring_reader *reader)
     return RING_OK;
 }
 
+/* So that the first half of a descriptor goes there in one store. */
+_Static_assert(offsetof(struct ring_packet_in, type) == 0 &&
+                   offsetof(struct ring_packet_in, data_offset8) == 2 &&
+                   offsetof(struct ring_packet_in, length8) == 4 &&
+                   offsetof(struct ring_packet_in, flags) == 6,
+               "starts as struct ring_descriptor does");
+
 /* Lengths in bytes from the first 8 bytes of struct ring_descriptor, which are loaded once. */
 static inline uint32_t descriptor_length(uint64_t word)
 {
@@ -93,71 +108,100 @@ static void copy_out_wrapped(const struct ring_reader *reader, void *to, uint32_
         memcpy(to, reader->data + offset, first);
 }
 
+/* Once a burst. */
+static __attribute__((noinline)) enum ring_status look_and_peek(struct ring_reader *reader,
+                                                                struct ring_packet_in *packet)
+{
+    enum ring_status status = find_packets(reader);
+
+    return status == RING_OK ? ring_reader_peek(reader, packet) : status;
+}
+
+/* Says what is wrong with a descriptor that is. */
+static __attribute__((noinline)) enum ring_status refuse(struct ring_reader *reader, uint64_t word)
+{
+    uint32_t length = descriptor_length(word);
+
+    if (length < 16 || length + 8 > known_available(reader))
+        return reader_break(reader, RING_FAULT_LENGTH, word);
+    return reader_break(reader, RING_FAULT_DATA_OFFSET, word);
+}
+
+/*
+ * Everything is in `packet` before it is checked, and counts only behind the checks: so few values
+ * stay alive that no register has to be saved. A producer publishes whole packets only: one that
+ * ends behind the write index is none.
+ */
 enum ring_status ring_reader_peek(struct ring_reader *reader, struct ring_packet_in *packet)
 {
+    uint32_t index = reader->index;
     uint64_t word;
     uint32_t length;
     uint32_t data_offset;
 
-    if (reader->index == reader->write_index) {
-        enum ring_status status = find_packets(reader);
-
-        if (status != RING_OK)
-            return status;
-    }
-    word = ring_load_word(reader->data + reader->index);
+    if (index == reader->write_index)
+        return look_and_peek(reader, packet);
+    word = ring_load_word(reader->data + index);
     length = descriptor_length(word);
     data_offset = descriptor_data_offset(word);
-    /* A producer publishes whole packets only: one that ends behind the write index is no packet.
-     */
-    if (length < 16 || length + 8 > ring_used(reader->size, reader->write_index, reader->index))
-        return reader_break(reader, RING_FAULT_LENGTH, word);
-    if (data_offset < 16 || data_offset > length)
-        return reader_break(reader, RING_FAULT_DATA_OFFSET, word);
-    packet->type = (uint16_t)word;
-    packet->flags = (uint16_t)(word >> 48);
-    packet->transaction_id =
-        ring_load_word(reader->data + ring_advance(reader->size, reader->index, 8));
+    memcpy(packet, &word, sizeof(word));
+    packet->transaction_id = ring_load_word(reader->data + ring_advance(reader->size, index, 8));
     packet->extension_length = data_offset - 16;
     packet->payload_length = length - data_offset;
+    if (data_offset < 16 || data_offset > length || length + 8 > known_available(reader))
+        return refuse(reader, word);
     return RING_OK;
 }
 
-void ring_reader_take(struct ring_reader *reader, const struct ring_packet_in *packet,
-                      void *extension, void *payload)
+/* Of a packet with an extension that is wanted, or one that the end of the area cuts. */
+static __attribute__((noinline)) void take_in_pieces(struct ring_reader *reader,
+                                                     const struct ring_packet_in *packet,
+                                                     void *extension, void *payload)
 {
     uint32_t start = reader->index + 16;
     uint32_t extension_length = packet->extension_length;
-    uint32_t end = start + extension_length + packet->payload_length + 8;
 
-    if (end >= reader->size) {
-        reader->index = end - reader->size;
-        set_limit(reader);
-    } else {
-        reader->index = end;
-    }
+    reader->index = ring_advance(reader->size, reader->index,
+                                 RING_PACKET_OVERHEAD + extension_length + packet->payload_length);
+    set_limit(reader);
     if (extension != NULL)
         copy_out_wrapped(reader, extension, start, extension_length);
     if (payload != NULL)
         copy_out_wrapped(reader, payload, start + extension_length, packet->payload_length);
 }
 
-/* All cases of next: nothing known to be there, or a packet too long or cut by the end. */
+void ring_reader_take(struct ring_reader *reader, const struct ring_packet_in *packet,
+                      void *extension, void *payload)
+{
+    uint32_t start = reader->index + 16 + packet->extension_length;
+    uint32_t end = start + packet->payload_length + 8;
+
+    if (end > reader->limit || extension != NULL) {
+        take_in_pieces(reader, packet, extension, payload);
+        return;
+    }
+    reader->index = end;
+    if (payload != NULL)
+        (void)ring_copy(payload, reader->data + start, packet->payload_length);
+}
+
+/* All cases of next. */
 static __attribute__((noinline)) enum ring_status next_in_pieces(struct ring_reader *reader,
                                                                  void *buffer, size_t capacity,
                                                                  struct ring_packet_in *packet)
 {
     enum ring_status status = ring_reader_peek(reader, packet);
+    uint32_t extension_length = packet->extension_length;
     unsigned char *payload = buffer;
 
     if (status != RING_OK)
         return status;
-    if (packet->extension_length + packet->payload_length > capacity) {
+    if (extension_length + packet->payload_length > capacity) {
         reader->oversize++;
-        ring_reader_take(reader, packet, NULL, NULL);
+        take_in_pieces(reader, packet, NULL, NULL);
         return RING_TOO_LARGE;
     }
-    ring_reader_take(reader, packet, buffer, payload + packet->extension_length);
+    take_in_pieces(reader, packet, buffer, payload + extension_length);
     return RING_OK;
 }
 
@@ -175,11 +219,7 @@ static __attribute__((noinline)) enum ring_status look_and_next(struct ring_read
     return status == RING_OK ? ring_reader_next(reader, buffer, capacity, packet) : status;
 }
 
-/*
- * The common packet is not cut and fits. Everything is in `packet` before it is checked, and counts
- * only behind the checks: so few values stay alive that no register has to be saved. The copy comes
- * last for the same reason.
- */
+/* Peek and take in one, for the common packet, which is not cut and fits. */
 enum ring_status ring_reader_next(struct ring_reader *reader, void *buffer, size_t capacity,
                                   struct ring_packet_in *packet)
 {
@@ -195,12 +235,11 @@ enum ring_status ring_reader_next(struct ring_reader *reader, void *buffer, size
     word = ring_load_word(at);
     length = descriptor_length(word);
     data_offset = descriptor_data_offset(word);
-    packet->type = (uint16_t)word;
-    packet->flags = (uint16_t)(word >> 48);
+    memcpy(packet, &word, sizeof(word));
     packet->transaction_id = ring_load_word(at + 8);
     packet->extension_length = data_offset - 16;
     packet->payload_length = length - data_offset;
-    /* In what follows all is decided anew, by a new load. */
+    /* If one of these fails all is decided anew, by a new load. */
     if (data_offset < 16)
         return next_in_pieces(reader, buffer, capacity, packet);
     if (data_offset > length)
@@ -211,8 +250,7 @@ enum ring_status ring_reader_next(struct ring_reader *reader, void *buffer, size
     if (end > reader->limit)
         return next_in_pieces(reader, buffer, capacity, packet);
     reader->index = (uint32_t)end;
-    ring_copy(buffer, at + 16, length - 16);
-    return RING_OK;
+    return ring_copy(buffer, at + 16, length - 16);
 }
 
 /*

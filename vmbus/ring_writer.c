@@ -4,7 +4,10 @@
  * EmclDxe/RingBuffer.c.
  */
 
+#include <string.h>
+
 #include "vmbus/ring.h"
+#include "vmbus/ring_copy.h"
 #include "vmbus/ring_memory.h"
 
 static enum ring_status writer_break(struct ring_writer *writer, enum ring_fault_kind kind,
@@ -162,8 +165,7 @@ enum ring_status ring_writer_put(struct ring_writer *writer, const struct ring_p
     ring_store_word(at, descriptor_word(packet, 0, total));
     ring_store_word(at + 8, packet->transaction_id);
     ring_store_word(at + total - 8, (uint64_t)start << 32);
-    ring_copy(at + 16, packet->payload, packet->payload_length);
-    return RING_OK;
+    return ring_copy(at + 16, packet->payload, packet->payload_length);
 }
 
 /*
