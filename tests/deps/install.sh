@@ -7,7 +7,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/deps/common.sh
 . "$here/common.sh"
-deps=$(mkdir -p "${1:-build/deps}" && cd "${1:-build/deps}" && pwd)
+deps=$(mkdir -p "${1:-build/deps}" && cd "${1:-build/deps}" && [ -w . ] && pwd) ||
+    die "this user may not write to ${1:-build/deps}" "remove that folder, or run 'make deps' as the user it belongs to"
 
 os=$(sed -n 's/^\(ID\|VERSION_ID\)="\{0,1\}\([^"]*\)"\{0,1\}$/\2/p' /etc/os-release 2>/dev/null | sort | tr '\n' ' ')
 if [ "$os" != "12 debian " ] || [ "$(uname -m)" != x86_64 ]; then

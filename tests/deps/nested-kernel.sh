@@ -26,7 +26,8 @@ image=$(apt-cache show "$meta=$version" | sed -n 's/^Depends: .*\(linux-image-[^
 say "fetching $image $version"
 # shellcheck disable=SC2016 # expanded by the inner shell
 run_logged "$work/download.log" bash -c 'cd "$1" && apt-get -q -o Acquire::Retries=3 download "$2"' - "$work" "$image=$version" ||
-    die "$image could not be downloaded" "check that this machine reaches its Debian mirror, then run 'make deps' again"
+    die "$image could not be downloaded" \
+        "check that this machine reaches its Debian mirror; if the package is no longer there, run 'apt-get update' as root first"
 dpkg -x "$work/$image"_*.deb "$work/root"
 
 mkdir "$work/kernel" "$work/kernel/modules"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that building and testing need. Nothing is touched when all of them are there.
-# usage: packages.sh FOLDER_FOR_LOGS
+# usage: packages.sh FOLDER_FOR_LOGS [yes: the nested host's kernel will be downloaded afterwards]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/deps/common.sh
@@ -39,8 +39,11 @@ qemu_wanted=no
 if [ -z "$version" ] || dpkg --compare-versions "$version" lt $qemu_minimum; then
     qemu_wanted=yes
 fi
-# The kernel of the nested host is only downloaded, but the suite it comes from has to be known to apt.
+# The kernel of the nested host is only downloaded, but apt has to know the suite it comes from.
 kernel_wanted=${2:-no}
+if [ "$kernel_wanted" = yes ] && grep -q " $suite/main" <<<"$(apt-cache madison linux-image-cloud-amd64 2>/dev/null)"; then
+    kernel_wanted=no
+fi
 
 if [ ${#missing[@]} -eq 0 ] && [ $qemu_wanted = no ] && [ "$kernel_wanted" = no ]; then
     exit 0
@@ -48,8 +51,8 @@ fi
 
 if [ "$(id -u)" -eq 0 ]; then
     as_root() { "$@"; }
-elif command -v sudo >/dev/null && sudo -v; then
-    as_root() { sudo "$@"; }
+elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || sudo -v; }; then
+    as_root() { sudo env DEBIAN_FRONTEND=noninteractive "$@"; }
 else
     names="${missing[*]}"
     [ $qemu_wanted = no ] || names+=" $qemu_package (>= $qemu_minimum, from $suite)"
