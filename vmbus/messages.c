@@ -4,11 +4,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "vmbus/channel.h"
-#include "vmbus/connection.h"
-#include "vmbus/gpadl.h"
-#include "vmbus/offers.h"
-
 enum sender {
     SENDER_HOST,
     SENDER_GUEST,
@@ -16,7 +11,6 @@ enum sender {
 
 struct message_entry {
     const char *name; /* NULL: a hole in the numbers */
-    vmbus_message_handler *handler;
     uint32_t version;
     uint8_t features;
     uint8_t sender; /* enum sender */
@@ -24,13 +18,10 @@ struct message_entry {
     uint8_t largest;
 };
 
-#define NONE NULL
-#define ENTRY(number, name_, sender_, version_, features_, smallest_, largest_, handler_)          \
-    [number] = {#name_,           (handler_),  (version_), (features_),                            \
-                SENDER_##sender_, (smallest_), (largest_)},
+#define ENTRY(number, name_, sender_, version_, features_, smallest_, largest_, handler)           \
+    [number] = {#name_, (version_), (features_), SENDER_##sender_, (smallest_), (largest_)},
 static const struct message_entry messages[VMBUS_MESSAGE_TYPE_END] = {VMBUS_MESSAGES(ENTRY)};
 #undef ENTRY
-#undef NONE
 
 #define CHECK(number, name, sender, version, features, smallest, largest, handler)                 \
     _Static_assert((smallest) >= sizeof(struct vmbus_message_header) && (smallest) <= (largest) && \
@@ -53,8 +44,8 @@ static const struct message_entry *find(uint32_t type, uint32_t version, uint32_
     return entry;
 }
 
-enum vmbus_message_verdict vmbus_message_judge(const void *message, uint32_t size, uint32_t version,
-                                               uint32_t features)
+static enum vmbus_message_verdict judge(const void *message, uint32_t size, uint32_t version,
+                                        uint32_t features, enum sender sender)
 {
     struct vmbus_message_header header;
 
@@ -66,23 +57,41 @@ enum vmbus_message_verdict vmbus_message_judge(const void *message, uint32_t siz
     if (entry == NULL) {
         return VMBUS_MESSAGE_UNKNOWN;
     }
-    if (entry->sender != SENDER_HOST) {
+    if (entry->sender != sender) {
         return VMBUS_MESSAGE_UNEXPECTED;
     }
     return size < entry->smallest ? VMBUS_MESSAGE_MALFORMED : VMBUS_MESSAGE_GOOD;
 }
 
-vmbus_message_handler *vmbus_message_handler_of(uint32_t type)
+enum vmbus_message_verdict vmbus_message_judge(const void *message, uint32_t size, uint32_t version,
+                                               uint32_t features)
 {
-    return messages[type].handler;
+    return judge(message, size, version, features, SENDER_HOST);
+}
+
+enum vmbus_message_verdict vmbus_message_judge_guest(const void *message, uint32_t size,
+                                                     uint32_t version, uint32_t features)
+{
+    return judge(message, size, version, features, SENDER_GUEST);
+}
+
+static bool may_send(uint32_t type, uint32_t size, uint32_t version, uint32_t features,
+                     enum sender sender)
+{
+    const struct message_entry *entry = find(type, version, features);
+
+    return entry != NULL && entry->sender == sender && size >= entry->smallest &&
+           size <= entry->largest;
 }
 
 bool vmbus_message_may_send(uint32_t type, uint32_t size, uint32_t version, uint32_t features)
 {
-    const struct message_entry *entry = find(type, version, features);
+    return may_send(type, size, version, features, SENDER_GUEST);
+}
 
-    return entry != NULL && entry->sender == SENDER_GUEST && size >= entry->smallest &&
-           size <= entry->largest;
+bool vmbus_message_host_may_send(uint32_t type, uint32_t size, uint32_t version, uint32_t features)
+{
+    return may_send(type, size, version, features, SENDER_HOST);
 }
 
 const char *vmbus_message_name(uint32_t type)

@@ -115,7 +115,9 @@ struct vmbus_server_options {
 
 /* Status of failed requests on the wire, as OpenVMM sends it. Guests take anything but 0 as a
  * failure. */
-#define VMBUS_SERVER_FAILURE 0x8000FFFFu
+#define VMBUS_SERVER_FAILURE            0x8000FFFFu
+/* Of every TL_CONNECT_REQUEST: there are no sockets. */
+#define VMBUS_SERVER_CONNECTION_REFUSED 0xC0000236u
 
 struct vmbus_server;
 struct vmbus_server_channel;
