@@ -322,6 +322,25 @@ static void two_channels_share_a_class_and_each_takes_its_own_device(void **stat
     driver_end(&b);
 }
 
+static void of_two_standing_offers_one_is_taken_and_the_other_left(void **state)
+{
+    struct driver a = {0};
+    struct driver b = {0};
+    struct host_offer first = host_plain_offer(RELID);
+    struct host_offer second = host_plain_offer(RELID + 1);
+
+    (void)state;
+    host_add(&first);
+    host_add(&second);
+    driver_start(&a);
+    assert_true(host_is_open(RELID));
+    assert_false(host_is_open(RELID + 1));
+    driver_start(&b);
+    assert_true(host_is_open(RELID + 1));
+    driver_end(&a);
+    driver_end(&b);
+}
+
 static void start_and_pause_go_round(void **state)
 {
     struct driver driver = {0};
@@ -858,6 +877,7 @@ int main(void)
         kmcl_test(enable_waits_for_an_offer_that_comes_later),
         kmcl_test(an_instance_is_chosen_when_one_is_named),
         kmcl_test(two_channels_share_a_class_and_each_takes_its_own_device),
+        kmcl_test(of_two_standing_offers_one_is_taken_and_the_other_left),
         kmcl_test(start_and_pause_go_round),
         kmcl_test(a_pause_while_disabled_holds_the_channel_when_it_opens),
         kmcl_test(a_channel_can_be_enabled_again_and_again),

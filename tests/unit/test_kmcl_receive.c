@@ -409,6 +409,33 @@ static void completions_pass_a_used_up_quota(void **state)
     driver_end(&driver);
 }
 
+static void sends_move_while_the_quota_holds_the_ring(void **state)
+{
+    struct driver driver = {0};
+    struct ring_packet_in packet;
+
+    (void)state;
+    driver_make(&driver);
+    driver.on_packet = keep;
+    VmbChannelSetTransactionQuota(driver.channel, 1);
+    driver_start(&driver);
+    put_burst(2, false);
+    settle();
+    for (unsigned i = 0; i < 12; i++) {
+        assert_int_equal(driver_send(&driver, i, 1000, 0), STATUS_SUCCESS);
+    }
+    for (unsigned i = 0; i < 12; i++) {
+        assert_int_equal(host_take(&packet), i);
+        settle();
+    }
+    assert_int_equal(driver.completions, 12);
+    assert_int_equal(driver.packets, 1);
+    VmbChannelPacketComplete(driver.kept[0], NULL, 0);
+    settle();
+    VmbChannelPacketComplete(driver.kept[1], NULL, 0);
+    driver_end(&driver);
+}
+
 static void a_quota_of_zero_is_ignored_with_a_warning(void **state)
 {
     struct driver driver = {0};
@@ -523,6 +550,13 @@ static void defer_first(struct driver *driver, VMBPACKETCOMPLETION packet, void 
     VmbChannelPacketComplete(packet, NULL, 0);
 }
 
+static UINT32 batch_counts[4];
+
+static void note_batch(struct driver *driver, UINT32 count)
+{
+    batch_counts[driver->batches - 1] = count;
+}
+
 static void a_deferred_packet_comes_again_at_passive_and_before_all_others(void **state)
 {
     struct driver driver = {0};
@@ -532,10 +566,13 @@ static void a_deferred_packet_comes_again_at_passive_and_before_all_others(void 
     deliveries = 0;
     driver_make(&driver);
     driver.on_packet = defer_first;
+    driver.on_batch = note_batch;
     driver_start(&driver);
     put_burst(3, false);
     settle();
     assert_int_equal(deliveries, 4);
+    assert_int_equal(batch_counts[0], 0);
+    assert_int_equal(batch_counts[1], 3);
     assert_int_equal(order[0], 1);
     assert_int_equal(levels[0], IRQL_DISPATCH);
     assert_int_equal(order[1], 1);
@@ -751,6 +788,78 @@ static void a_driver_that_keeps_a_packet_is_named_once(void **state)
     driver_end(&driver);
 }
 
+/* The ring is full, packets wait in front of the completions, and packets no longer flow. */
+static void completions_go_out_while_the_channel_is_suspended(void **state)
+{
+    struct driver driver = {0};
+    struct ring_packet_in packet;
+    struct timer timer;
+    UINT8 bytes[1000] = {0};
+
+    (void)state;
+    driver_make(&driver);
+    driver.on_packet = keep;
+    driver_start(&driver);
+    put_burst(3, true);
+    settle();
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(driver_send(&driver, 100 + i, 1000, 0), STATUS_SUCCESS);
+    }
+    assert_int_equal(driver.completions, 3);
+    VmbChannelPacketComplete(driver.kept[0], bytes, sizeof(bytes));
+    VmbChannelPacketComplete(driver.kept[1], bytes, sizeof(bytes));
+    to_complete = driver.kept[2];
+    timer_initialise(&timer, complete_at_timer, &driver);
+    timer_arm(&timer, clock_after(CLOCK_SECOND));
+    VmbChannelPause(driver.channel);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(host_take(&packet), 100 + i);
+        settle();
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        (void)host_take(&packet);
+        assert_int_equal(packet.type, RING_PACKET_COMPLETION);
+        assert_int_equal(packet.transaction_id, i + 1);
+        settle();
+    }
+    assert_false(host_has_packet());
+    assert_int_equal(driver.completions, 3);
+    VmbChannelStart(driver.channel);
+    settle();
+    assert_int_equal(driver.completions, 5);
+    assert_int_equal(host_take(&packet), 103);
+    assert_int_equal(host_take(&packet), 104);
+    driver_end(&driver);
+}
+
+static void defer_second(struct driver *driver, VMBPACKETCOMPLETION packet, void *buffer,
+                         UINT32 length)
+{
+    if (driver->packets == 2) {
+        VmbChannelPacketDeferToPassive(packet);
+        return;
+    }
+    keep(driver, packet, buffer, length);
+}
+
+static void a_failed_packet_keeps_a_deferred_one_back(void **state)
+{
+    struct driver driver = {0};
+
+    (void)state;
+    driver_make(&driver);
+    driver.on_packet = defer_second;
+    driver_start(&driver);
+    put_burst(2, false);
+    while (test_host_step()) {
+    }
+    assert_int_equal(driver.packets, 2);
+    VmbChannelPacketFail(driver.kept[0]);
+    settle();
+    assert_int_equal(driver.packets, 2);
+    driver_end(&driver);
+}
+
 static void a_rescind_waits_for_delivered_packets_before_it_closes(void **state)
 {
     struct driver driver = {0};
@@ -909,6 +1018,9 @@ int main(void)
         kmcl_test(the_quota_bounds_what_the_driver_holds),
         kmcl_test(raising_the_quota_takes_effect_with_the_next_completion),
         kmcl_test(completions_pass_a_used_up_quota),
+        kmcl_test(sends_move_while_the_quota_holds_the_ring),
+        kmcl_test(completions_go_out_while_the_channel_is_suspended),
+        kmcl_test(a_failed_packet_keeps_a_deferred_one_back),
         kmcl_test(a_quota_of_zero_is_ignored_with_a_warning),
         kmcl_test(a_failed_packet_stops_the_queue_until_the_channel_is_opened_anew),
         kmcl_test(a_packet_can_be_failed_later_too),

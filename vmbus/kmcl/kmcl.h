@@ -8,6 +8,7 @@
  *   kmcl_channel.c      channels as drivers configure them
  *   kmcl_state.c        the state machine: runs as passive work, one run at a time for a channel
  *   kmcl_client.c       what is the client's alone: finding an offer, opening, closing
+ *   server/             what is the server's alone, for hosts: no guest image has it
  *   kmcl_packet.c       packet objects and the calls that send them
  *   kmcl_queue.c        the outgoing ring and the queue before it
  *   kmcl_transaction.c  ids of packets whose completion is awaited
@@ -61,14 +62,15 @@
 
 enum kmcl_state {
     KMCL_DISABLED,   /* configured here; nothing of it is known outside */
-    KMCL_SEARCHING,  /* enabled; no offer is claimed */
-    KMCL_OPENING,    /* an offer is claimed; the host opens it, then EvtChannelOpened */
+    KMCL_SEARCHING,  /* enabled; a client waits for an offer, a server for a guest that opens */
+    KMCL_OPENING,    /* there is one; the channel is opened, then EvtChannelOpened */
     KMCL_PAUSED,     /* open; nothing flows, nothing delivered is owed */
     KMCL_STARTING,   /* EvtChannelStarted */
     KMCL_ACTIVE,     /* packets flow; EvtChannelPostStarted at its beginning */
     KMCL_STOPPING,   /* sends are queued again; a running drain leaves */
     KMCL_SUSPENDING, /* EvtChannelSuspend; then the driver completes what it was given */
     KMCL_CLOSING,    /* the host closes; EvtChannelClosed */
+    KMCL_RELEASING,  /* what was claimed is given back */
     KMCL_STATE_COUNT,
 };
 
@@ -132,6 +134,9 @@ struct kmcl_incoming {
     uint32_t length;        /* of the payload as delivered */
     uint32_t offset;        /* of it in the copy: behind a pipe header */
     uint32_t context_size;
+    uint32_t extension_length; /* of a GPA-direct header, which stands in the copy behind the
+                                  payload; 0: none. Servers only */
+    MDL *external;             /* what it describes, once it is mapped */
     bool reply_wanted;
     bool in_callback; /* [lock] the drain will look at it again, so it must not go */
     _Alignas(8) unsigned char copy[];
@@ -156,12 +161,53 @@ struct kmcl_gpadl {
 
 /* ---- channels ---- */
 
+struct kmcl_channel;
+
+/*
+ * What a client and a server do differently. Clients have no function for memory beside packets:
+ * nobody sends them such packets. All at PASSIVE, one at a time for a channel, except where said.
+ */
+struct kmcl_role {
+    /* VmbChannelEnable(): looks for the other end, or lets it look; what fails is undone. */
+    NTSTATUS (*search)(struct kmcl_channel *channel);
+    /* Leaves off, for there is something to open, or the channel is disabled. False: that takes
+     * time yet; the worker is queued again. */
+    bool (*stop_searching)(struct kmcl_channel *channel);
+    /* Opens what was found: ends with kmcl_begin(). */
+    NTSTATUS (*open)(struct kmcl_channel *channel);
+    /* EvtChannelOpened agreed to it. */
+    void (*opened)(struct kmcl_channel *channel);
+    /* No more of the rings, once; completes every packet. */
+    void (*close)(struct kmcl_channel *channel);
+    /* The same, and EvtChannelClosed. */
+    void (*leave)(struct kmcl_channel *channel);
+    /* Gives back what was found. False: as stop_searching. */
+    bool (*release)(struct kmcl_channel *channel);
+    /* Signals to the other end. At or below DISPATCH. */
+    void (*signal)(struct kmcl_channel *channel);
+    /* Has kmcl_event() called. Any IRQL. */
+    void (*kick)(struct kmcl_channel *channel);
+    /* Servers only: VmbChannelPacketGetExternalData(), and its undoing. At or below DISPATCH, no
+     * lock held. */
+    NTSTATUS (*external_map)(struct kmcl_incoming *incoming, bool writable);
+    void (*external_unmap)(struct kmcl_incoming *incoming);
+    size_t channel_size;
+    void (*set_up)(struct kmcl_channel *channel);    /* of VmbChannelAllocate() */
+    void (*tear_down)(struct kmcl_channel *channel); /* of VmbChannelCleanup() */
+};
+
+extern const struct kmcl_role kmcl_client;
+
+/* NULL unless this is a host: set by KmclServerHandle(). */
+extern const struct kmcl_role *kmcl_server;
+
 #define KMCL_CHANNEL_MAGIC 0x4b4d434cu
 
 /* Behind VMBCHANNEL. What packets touch comes first. */
 struct kmcl_channel {
     uint32_t magic;
     enum kmcl_state state; /* [lock]; changed by kmcl_state_set() alone */
+    const struct kmcl_role *role;
     struct spin_lock lock;
 
     bool flowing;       /* [lock] packets may go out; completions may whenever there is a writer */
@@ -169,10 +215,12 @@ struct kmcl_channel {
     bool intake_stop;   /* [lock] the state machine wants INTAKE_OFF */
     bool intake_failed; /* [lock] VmbChannelPacketFail(), or the ring is broken */
     atomic_bool at_passive;
-    bool enabled;        /* [lock] VmbChannelEnable() without VmbChannelDisable() */
-    bool paused;         /* [lock] what VmbChannelPause() and VmbChannelStart() want */
-    bool rescinded;      /* [lock] */
-    bool broken;         /* [lock] the host broke a rule: close */
+    bool enabled;   /* [lock] VmbChannelEnable() without VmbChannelDisable() */
+    bool paused;    /* [lock] what VmbChannelPause() and VmbChannelStart() want */
+    bool rescinded; /* [lock] */
+    bool broken;    /* [lock] the host broke a rule: close */
+    bool is_server;
+    bool found;          /* [lock] there is something to open */
     bool is_open;        /* [worker] the host has it open, or had until EvtChannelClosed returned */
     bool worker_running; /* [worker] */
     bool worker_again;   /* [worker] */
@@ -195,7 +243,7 @@ struct kmcl_channel {
     _Atomic uint32_t quota;
 
     uint32_t packet_size;                       /* [setup] */
-    struct vmbus_channel *bus;                  /* [lock] the claimed offer */
+    struct vmbus_channel *bus;                  /* [lock] the claimed offer, of a client */
     struct kmcl_transaction_table transactions; /* [lock] */
     struct kmcl_packet *packets_free;           /* [lock] */
     uint32_t packets_live;                      /* [lock] of VmbPacketAllocate(), not yet freed */
@@ -217,6 +265,7 @@ struct kmcl_channel {
     uint32_t incoming_pages;
     uint32_t outgoing_pages;
     uint32_t init_flags;
+    NTSTATUS failure; /* [worker] of the last attempt to open */
     bool has_target;
     bool any_instance;
     GUID target_type;
@@ -301,20 +350,17 @@ bool kmcl_is_below(const struct kmcl_channel *channel);
 
 void kmcl_state_work(void *context);
 
+/* The rings of a channel that is open by now. [worker] */
+void kmcl_begin(struct kmcl_channel *channel, struct ring_reader *reader,
+                struct ring_writer *writer, bool is_pipe);
+
+/* Takes the writer away. False: there was none any more. */
+bool kmcl_end(struct kmcl_channel *channel);
+
+/* A state callback, if there is one. */
+void kmcl_notify(struct kmcl_channel *channel, void (*callback)(VMBCHANNEL Channel));
+
 /* ---- kmcl_client.c ---- */
-
-/* Lets offers come; undoes that. PASSIVE. */
-void kmcl_client_search(struct kmcl_channel *channel);
-void kmcl_client_stop_searching(struct kmcl_channel *channel);
-
-/* Opens the claimed offer, and gives it back if that fails. PASSIVE. */
-NTSTATUS kmcl_client_open(struct kmcl_channel *channel);
-
-/* Closes the host's end, once, and completes every packet. PASSIVE. */
-void kmcl_client_close(struct kmcl_channel *channel);
-
-/* Gives the closed offer back. PASSIVE. */
-void kmcl_client_release(struct kmcl_channel *channel);
 
 NTSTATUS kmcl_status_of(enum vmbus_status status);
 
@@ -388,6 +434,9 @@ extern struct kmcl_packet kmcl_tombstone;
 /* Completes all packets, queued or in the ring, with STATUS_DEVICE_REMOVED. No lock held. */
 void kmcl_queue_abort(struct kmcl_channel *channel);
 
+/* Behind what waits already. Lock held. */
+void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send);
+
 /* ---- kmcl_incoming.c ---- */
 
 /* The owner's event callback: something changed in one of the rings. DISPATCH. */
@@ -408,6 +457,11 @@ struct kmcl_incoming *kmcl_incoming_allocate(struct kmcl_channel *channel, uint3
 /* Nothing refers to it any more: keeps it, or frees it if it is of another size than those kept.
  * Lock held. */
 void kmcl_incoming_recycle(struct kmcl_channel *channel, struct kmcl_incoming *incoming);
+
+/* ---- kmcl_delivery.c ---- */
+
+/* Lets go of the memory that came with a packet. At or below DISPATCH, no lock held. */
+void kmcl_external_release(struct kmcl_incoming *incoming);
 
 /* ---- kmcl_synchronous.c ---- */
 

@@ -46,6 +46,8 @@ struct kmcl_channel *kmcl_channel_of(VMBCHANNEL handle, const char *function)
 
 /* ---- life ---- */
 
+const struct kmcl_role *kmcl_server;
+
 NTSTATUS VmbChannelAllocate(PDEVICE_OBJECT ParentDeviceObject, BOOLEAN IsServer,
                             VMBCHANNEL *Channel)
 {
@@ -54,15 +56,18 @@ NTSTATUS VmbChannelAllocate(PDEVICE_OBJECT ParentDeviceObject, BOOLEAN IsServer,
     if (Channel == NULL) {
         return STATUS_INVALID_PARAMETER_3;
     }
-    if (IsServer) {
+    const struct kmcl_role *role = IsServer ? kmcl_server : &kmcl_client;
+    if (role == NULL) {
         return STATUS_NOT_SUPPORTED;
     }
-    struct kmcl_channel *channel = memory_allocate(sizeof(*channel));
+    struct kmcl_channel *channel = memory_allocate(role->channel_size);
     if (channel == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     /* The memory is zeroed: KMCL_DISABLED, INTAKE_OFF, empty lists, no callbacks. */
     channel->magic = KMCL_CHANNEL_MAGIC;
+    channel->role = role;
+    channel->is_server = IsServer != FALSE;
     channel->name = "unnamed";
     channel->packet_size = KMCL_DEFAULT_PACKET_SIZE;
     channel->incoming_pages = KMCL_DEFAULT_RING_PAGES;
@@ -71,6 +76,9 @@ NTSTATUS VmbChannelAllocate(PDEVICE_OBJECT ParentDeviceObject, BOOLEAN IsServer,
     spin_lock_initialise(&channel->lock);
     work_item_initialise(&channel->state_work, kmcl_state_work, channel);
     work_item_initialise(&channel->drain_work, kmcl_drain_work, channel);
+    if (role->set_up != NULL) {
+        role->set_up(channel);
+    }
     *Channel = kmcl_channel_handle(channel);
     return STATUS_SUCCESS;
 }
@@ -82,6 +90,9 @@ VOID VmbChannelCleanup(VMBCHANNEL Channel)
     kmcl_require_passive(__func__);
     if (channel->state != KMCL_DISABLED || channel->worker_running) {
         kmcl_misuse(__func__, "the channel is not disabled");
+    }
+    if (channel->role->tear_down != NULL) {
+        channel->role->tear_down(channel);
     }
     kmcl_queue_abort(channel);
     if (channel->packets_live != 0 || channel->queue_first != NULL) {
@@ -103,6 +114,14 @@ static struct kmcl_channel *configurable(VMBCHANNEL handle)
     struct kmcl_channel *channel = kmcl_channel_find(handle);
 
     return channel != NULL && channel->state == KMCL_DISABLED ? channel : NULL;
+}
+
+/* The same for what only a client has. */
+static struct kmcl_channel *configurable_client(VMBCHANNEL handle)
+{
+    struct kmcl_channel *channel = configurable(handle);
+
+    return channel != NULL && !channel->is_server ? channel : NULL;
 }
 
 /* Takes over the limits of packets if a packet with the most of everything fits the wire. */
@@ -238,7 +257,7 @@ NTSTATUS VmbChannelInitSetFlags(VMBCHANNEL Channel, UINT32 Flags)
 NTSTATUS VmbClientChannelInitSetRingBufferPageCount(VMBCHANNEL Channel, UINT32 IncomingPageCount,
                                                     UINT32 OutgoingPageCount)
 {
-    struct kmcl_channel *channel = configurable(Channel);
+    struct kmcl_channel *channel = configurable_client(Channel);
 
     if (channel == NULL) {
         return STATUS_INVALID_PARAMETER_1;
@@ -258,7 +277,7 @@ NTSTATUS VmbClientChannelInitSetTargetPnp(VMBCHANNEL Channel, LPCGUID InterfaceT
                                           LPCGUID InterfaceInstance,
                                           PFN_VMB_CHANNEL_PNP_FAILURE PnpFailureCallback)
 {
-    struct kmcl_channel *channel = configurable(Channel);
+    struct kmcl_channel *channel = configurable_client(Channel);
 
     if (channel == NULL) {
         return STATUS_INVALID_PARAMETER_1;
@@ -310,7 +329,7 @@ NTSTATUS VmbChannelSetInterruptLatency(VMBCHANNEL Channel, UINT16 Latency, PUINT
     if (channel == NULL) {
         return STATUS_INVALID_PARAMETER_1;
     }
-    if (!channel->is_open) {
+    if (!channel->is_open || channel->is_server) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
     return kmcl_status_of(

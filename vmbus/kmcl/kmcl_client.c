@@ -6,6 +6,10 @@
 #include "kernel/pages.h"
 #include "vmbus/kmcl/kmcl.h"
 
+/* Hosts below this want GPADLs torn down before the channel is closed, later ones after (Linux
+ * drivers/net/hyperv). */
+#define VERSION_GPADLS_OUTLIVE_CHANNEL 0x00040000u
+
 NTSTATUS kmcl_status_of(enum vmbus_status status)
 {
     switch (status) {
@@ -47,6 +51,7 @@ static void offered(void *context, struct vmbus_channel *bus)
     }
     memcpy(&channel->instance, &offer->interface_instance, sizeof(channel->instance));
     channel->bus = bus;
+    channel->found = true;
     passive_work_queue(&channel->state_work);
 }
 
@@ -61,16 +66,18 @@ static void rescinded(void *context)
     kmcl_leave(channel);
 }
 
-void kmcl_client_search(struct kmcl_channel *channel)
+static NTSTATUS search(struct kmcl_channel *channel)
 {
     channel->owner = (struct vmbus_channel_owner){kmcl_event, rescinded, channel};
     channel->listener = (struct vmbus_offer_listener){NULL, offered, channel};
     vmbus_offer_listener_add(&channel->listener);
+    return STATUS_SUCCESS;
 }
 
-void kmcl_client_stop_searching(struct kmcl_channel *channel)
+static bool stop_searching(struct kmcl_channel *channel)
 {
     vmbus_offer_listener_remove(&channel->listener);
+    return true;
 }
 
 /* ---- open and close ---- */
@@ -98,7 +105,7 @@ static NTSTATUS open_host(struct kmcl_channel *channel)
     return kmcl_status_of(status);
 }
 
-NTSTATUS kmcl_client_open(struct kmcl_channel *channel)
+static NTSTATUS open(struct kmcl_channel *channel)
 {
     const struct vmbus_offer *offer = vmbus_channel_offer(channel->bus);
     NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
@@ -115,41 +122,72 @@ NTSTATUS kmcl_client_open(struct kmcl_channel *channel)
         kmcl_warn(channel, "not opened, status", (UINT32)status);
         return status;
     }
-    enum irql level = spin_lock_acquire(&channel->lock);
-    channel->is_pipe = (channel->init_flags & VMBUS_CHANNEL_INIT_FLAG_IS_PIPE) != 0 ||
-                       (offer->flags & (VMBUS_OFFER_FLAG_NAMED_PIPE | VMBUS_OFFER_FLAG_TLNPI)) != 0;
-    channel->staged = 0;
-    channel->staging_limit = 0;
-    channel->intake_failed = false;
-    channel->reader = vmbus_channel_incoming(channel->bus);
-    channel->writer = vmbus_channel_outgoing(channel->bus);
-    spin_lock_release(&channel->lock, level);
-    channel->is_open = true;
+    kmcl_begin(channel, vmbus_channel_incoming(channel->bus), vmbus_channel_outgoing(channel->bus),
+               (offer->flags & (VMBUS_OFFER_FLAG_NAMED_PIPE | VMBUS_OFFER_FLAG_TLNPI)) != 0);
     return STATUS_SUCCESS;
 }
 
-void kmcl_client_close(struct kmcl_channel *channel)
+static void opened(struct kmcl_channel *channel)
 {
-    enum irql level = spin_lock_acquire(&channel->lock);
-    bool was_open = channel->writer != NULL;
+    (void)channel;
+}
 
-    channel->writer = NULL;
-    spin_lock_release(&channel->lock, level);
-    if (was_open) {
+static void close(struct kmcl_channel *channel)
+{
+    if (kmcl_end(channel)) {
         vmbus_channel_close(channel->bus);
         kmcl_queue_abort(channel);
     }
 }
 
-void kmcl_client_release(struct kmcl_channel *channel)
+static void leave(struct kmcl_channel *channel)
+{
+    bool gpadls_first = vmbus_version() < VERSION_GPADLS_OUTLIVE_CHANNEL;
+
+    if (gpadls_first) {
+        kmcl_notify(channel, channel->callbacks.EvtChannelClosed);
+    }
+    close(channel);
+    if (!gpadls_first) {
+        kmcl_notify(channel, channel->callbacks.EvtChannelClosed);
+    }
+}
+
+static bool release(struct kmcl_channel *channel)
 {
     const uint32_t relid = vmbus_channel_offer(channel->bus)->relid;
 
     kmcl_gpadl_delete_all(channel);
     kmcl_intake_discard(channel);
     channel->is_open = false;
+    channel->enabled = false;
     if (!vmbus_channel_unclaim(channel->bus)) {
         kmcl_warn(channel, "memory of its GPADLs must not be reused: channel", relid);
     }
     channel->bus = NULL;
+    channel->found = false;
+    return true;
 }
+
+static void signal(struct kmcl_channel *channel)
+{
+    vmbus_channel_signal(channel->bus);
+}
+
+static void kick(struct kmcl_channel *channel)
+{
+    vmbus_channel_kick(channel->bus);
+}
+
+const struct kmcl_role kmcl_client = {
+    .search = search,
+    .stop_searching = stop_searching,
+    .open = open,
+    .opened = opened,
+    .close = close,
+    .leave = leave,
+    .release = release,
+    .signal = signal,
+    .kick = kick,
+    .channel_size = sizeof(struct kmcl_channel),
+};

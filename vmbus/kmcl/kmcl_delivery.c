@@ -21,6 +21,13 @@ static void set_state(struct kmcl_incoming *incoming, uint32_t state)
     atomic_store_explicit(&incoming->state, state, memory_order_relaxed);
 }
 
+void kmcl_external_release(struct kmcl_incoming *incoming)
+{
+    if (incoming->external != NULL) {
+        incoming->channel->role->external_unmap(incoming);
+    }
+}
+
 /* One packet less is owed. Lock held. Returns whether the drain is to be started. */
 static bool count_down(struct kmcl_channel *channel)
 {
@@ -51,6 +58,7 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
         BufSize = channel->packet_size;
     }
     require_delivered(incoming, __func__);
+    kmcl_external_release(incoming);
     kmcl_followup_begin(&followup);
     enum irql level = spin_lock_acquire(&channel->lock);
     const bool was_owned = state_of(incoming) == INCOMING_OWNED;
@@ -73,7 +81,7 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
     spin_lock_release(&channel->lock, level);
     kmcl_followup_run(channel, &followup);
     if (restart) {
-        vmbus_channel_kick(channel->bus);
+        channel->role->kick(channel);
     }
 }
 
@@ -83,13 +91,11 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
     struct kmcl_channel *channel = incoming->channel;
 
     require_delivered(incoming, __func__);
+    kmcl_external_release(incoming);
     enum irql level = spin_lock_acquire(&channel->lock);
     channel->intake_failed = true;
     if (state_of(incoming) == INCOMING_OWNED) {
         (void)count_down(channel);
-    }
-    if (channel->intake != INTAKE_OFF && channel->intake != INTAKE_RUNNING) {
-        channel->intake = INTAKE_FAILED;
     }
     kmcl_incoming_recycle(channel, incoming);
     spin_lock_release(&channel->lock, level);
@@ -111,12 +117,23 @@ VOID VmbChannelPacketDeferToPassive(VMBPACKETCOMPLETION PacketCompletionContext)
 NTSTATUS VmbChannelPacketGetExternalData(VMBPACKETCOMPLETION PacketCompletionContext, UINT32 Flags,
                                          PMDL *Mdl)
 {
-    (void)PacketCompletionContext;
+    struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
+    const bool writable = (Flags & VMBUS_CHANNEL_PACKET_EXTERNAL_DATA_FLAG_READ_ONLY) == 0;
+    NTSTATUS status = STATUS_SUCCESS;
+
     *Mdl = NULL;
     if ((Flags & ~(UINT32)VMBUS_CHANNEL_PACKET_EXTERNAL_DATA_FLAGS) != 0) {
         return STATUS_INVALID_PARAMETER;
     }
-    return STATUS_INVALID_DEVICE_REQUEST;
+    require_delivered(incoming, __func__);
+    if (incoming->extension_length == 0) {
+        return STATUS_INVALID_DEVICE_REQUEST;
+    }
+    if (incoming->external == NULL) {
+        status = incoming->channel->role->external_map(incoming, writable);
+    }
+    *Mdl = incoming->external;
+    return status;
 }
 
 PVOID KmclPacketGetClientContext(VMBPACKETCOMPLETION Packet)

@@ -45,7 +45,7 @@ NTSTATUS VmbChannelCreateGpadlFromMdl(VMBCHANNEL Channel, UINT32 Flags, PMDL Mdl
         return STATUS_INVALID_PARAMETER_1;
     }
     kmcl_require_passive(__func__);
-    if (channel->writer == NULL) {
+    if (channel->writer == NULL || channel->is_server) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
     while (kmcl_mdl_window_next(&counted, &range)) {

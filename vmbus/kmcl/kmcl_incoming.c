@@ -102,6 +102,9 @@ void kmcl_intake_discard(struct kmcl_channel *channel)
     channel->incoming_free = NULL;
     memory_free(channel->spare);
     channel->spare = NULL;
+    if (channel->held != NULL) {
+        kmcl_external_release(channel->held);
+    }
     memory_free(channel->held);
     channel->held = NULL;
 }
@@ -129,8 +132,10 @@ static bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming
 {
     incoming->in_callback = true;
     atomic_store_explicit(&incoming->state, INCOMING_DELIVERING, memory_order_relaxed);
-    channel->process_packet(kmcl_channel_handle(channel), (VMBPACKETCOMPLETION)(void *)incoming,
-                            incoming->copy + incoming->offset, incoming->length, 0);
+    channel->process_packet(
+        kmcl_channel_handle(channel), (VMBPACKETCOMPLETION)(void *)incoming,
+        incoming->copy + incoming->offset, incoming->length,
+        incoming->extension_length != 0 ? VMBUS_CHANNEL_PROCESS_PACKET_FLAG_EXTERNAL_DATA : 0);
     batch->delivered++;
     /* Completed inside the callback, the usual case: nobody else knows of it any more. */
     if (atomic_load_explicit(&incoming->state, memory_order_acquire) == INCOMING_RELEASED) {
@@ -186,21 +191,27 @@ static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_
                                 struct batch *batch)
 {
     struct kmcl_incoming *incoming;
+    uint32_t extension_length = 0;
 
     if (channel->outstanding >= atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
         return BATCH_QUOTA;
     }
-    if (packet->type != RING_PACKET_DATA_INBAND) {
+    if (packet->type == RING_PACKET_DATA_GPA_DIRECT && channel->is_server) {
+        extension_length = packet->extension_length;
+    } else if (packet->type != RING_PACKET_DATA_INBAND) {
         ring_reader_take(channel->reader, packet, NULL, NULL);
         drop(channel, packet);
         return BATCH_GOES_ON;
     }
-    incoming = take_object(channel, packet->payload_length);
+    incoming = take_object(channel, packet->payload_length + extension_length);
     if (incoming == NULL) {
         kmcl_warn(channel, "no memory for a packet of bytes:", packet->payload_length);
         return BATCH_BROKEN;
     }
-    ring_reader_take(channel->reader, packet, NULL, incoming->copy);
+    ring_reader_take(channel->reader, packet,
+                     extension_length != 0 ? incoming->copy + packet->payload_length : NULL,
+                     incoming->copy);
+    incoming->extension_length = extension_length;
     incoming->offset = 0;
     incoming->length = packet->payload_length;
     incoming->reply.wire.transaction_id = packet->transaction_id;
@@ -262,7 +273,7 @@ static enum batch_end take_batch(struct kmcl_channel *channel, struct batch *bat
     struct kmcl_incoming *held = channel->held;
     struct ring_packet_in packet;
 
-    if (held != NULL) {
+    if (held != NULL && !channel->intake_stop && !channel->intake_failed) {
         channel->held = NULL;
         batch->consumed = true;
         if (!deliver(channel, held, batch)) {
@@ -378,7 +389,7 @@ static void drain(struct kmcl_channel *channel, bool passive)
         kmcl_followup_run(channel, &followup);
     } while (again);
     if (end == BATCH_BUDGET && !passive) {
-        vmbus_channel_kick(channel->bus);
+        channel->role->kick(channel);
     }
 }
 
@@ -435,12 +446,12 @@ void kmcl_intake_start(struct kmcl_channel *channel)
     enum irql level = spin_lock_acquire(&channel->lock);
     channel->flowing = true;
     channel->intake_stop = false;
-    channel->intake = channel->intake_failed ? INTAKE_FAILED : INTAKE_IDLE;
+    channel->intake = INTAKE_IDLE; /* or failed, as the first drain will find */
     kmcl_queue_flush(channel, &followup);
     spin_lock_release(&channel->lock, level);
     kmcl_followup_run(channel, &followup);
     /* What came while nobody looked brought its signal then. */
-    vmbus_channel_kick(channel->bus);
+    channel->role->kick(channel);
 }
 
 bool kmcl_intake_stop(struct kmcl_channel *channel)

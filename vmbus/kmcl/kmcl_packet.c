@@ -237,7 +237,7 @@ static struct kmcl_external_limits limits_of(const struct kmcl_packet *packet, u
     const struct kmcl_channel *channel = packet->channel;
     const struct kmcl_external_limits none = {0, 0};
 
-    return packet->header_capacity == channel->header_capacity &&
+    return packet->header_capacity == channel->header_capacity && !channel->is_server &&
                    (flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) != 0
                ? channel->external
                : none;

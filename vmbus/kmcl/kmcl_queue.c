@@ -119,7 +119,7 @@ static void followup_add(struct kmcl_followup *followup, struct kmcl_packet *pac
 void kmcl_signal(struct kmcl_channel *channel)
 {
     channel->statistics.Signals++;
-    vmbus_channel_signal(channel->bus);
+    channel->role->signal(channel);
 }
 
 void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *followup)
@@ -141,7 +141,7 @@ void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *follo
 
 /* ---- the queue ---- */
 
-static void append(struct kmcl_channel *channel, struct kmcl_send *send)
+void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send)
 {
     send->next = NULL;
     if (channel->queue_last != NULL) {
@@ -265,7 +265,7 @@ static void enqueue(struct kmcl_channel *channel, struct kmcl_send *send, void *
         memmove(payload, send->wire.payload, send->wire.payload_length);
     }
     send->wire.payload = payload;
-    append(channel, send);
+    kmcl_queue_append(channel, send);
 }
 
 static enum kmcl_sent submit(struct kmcl_packet *packet, bool may_queue)

@@ -4,7 +4,7 @@
  *
  *   DISABLED -> SEARCHING -> OPENING -> PAUSED
  *   PAUSED -> STARTING -> ACTIVE -> STOPPING -> SUSPENDING -> PAUSED
- *   PAUSED -> CLOSING -> DISABLED
+ *   PAUSED -> CLOSING -> RELEASING -> DISABLED, of a server -> SEARCHING
  *
  * It is one work item at PASSIVE, the worker, which compares the state with what is wanted
  * (enabled, paused) and with what happened (an offer, a rescind), and takes steps until there is
@@ -24,10 +24,6 @@
 #include "kernel/panic.h"
 #include "vmbus/kmcl/kmcl.h"
 
-/* Hosts below this want GPADLs torn down before the channel is closed, later ones after (Linux
- * drivers/net/hyperv). */
-#define VERSION_GPADLS_OUTLIVE_CHANNEL 0x00040000u
-
 /* ---- states ---- */
 
 const char *kmcl_state_name(enum kmcl_state state)
@@ -37,7 +33,7 @@ const char *kmcl_state_name(enum kmcl_state state)
         [KMCL_OPENING] = "opening",   [KMCL_PAUSED] = "paused",
         [KMCL_STARTING] = "starting", [KMCL_ACTIVE] = "active",
         [KMCL_STOPPING] = "stopping", [KMCL_SUSPENDING] = "suspending",
-        [KMCL_CLOSING] = "closing",
+        [KMCL_CLOSING] = "closing",   [KMCL_RELEASING] = "closed",
     };
 
     return names[state];
@@ -48,13 +44,14 @@ void kmcl_state_set(struct kmcl_channel *channel, enum kmcl_state state)
     static const uint16_t allowed[KMCL_STATE_COUNT] = {
         [KMCL_DISABLED] = 1u << KMCL_SEARCHING,
         [KMCL_SEARCHING] = 1u << KMCL_OPENING | 1u << KMCL_DISABLED,
-        [KMCL_OPENING] = 1u << KMCL_PAUSED | 1u << KMCL_DISABLED,
+        [KMCL_OPENING] = 1u << KMCL_PAUSED | 1u << KMCL_RELEASING,
         [KMCL_PAUSED] = 1u << KMCL_STARTING | 1u << KMCL_CLOSING,
         [KMCL_STARTING] = 1u << KMCL_ACTIVE | 1u << KMCL_STOPPING,
         [KMCL_ACTIVE] = 1u << KMCL_STOPPING,
         [KMCL_STOPPING] = 1u << KMCL_SUSPENDING,
         [KMCL_SUSPENDING] = 1u << KMCL_PAUSED,
-        [KMCL_CLOSING] = 1u << KMCL_DISABLED,
+        [KMCL_CLOSING] = 1u << KMCL_RELEASING,
+        [KMCL_RELEASING] = 1u << KMCL_DISABLED | 1u << KMCL_SEARCHING,
     };
     enum irql level = spin_lock_acquire(&channel->lock);
 
@@ -98,7 +95,7 @@ void kmcl_break(struct kmcl_channel *channel)
 
 /* ---- steps; each returns whether another may follow ---- */
 
-static void notify(struct kmcl_channel *channel, void (*callback)(VMBCHANNEL Channel))
+void kmcl_notify(struct kmcl_channel *channel, void (*callback)(VMBCHANNEL Channel))
 {
     if (callback != NULL) {
         callback(kmcl_channel_handle(channel));
@@ -107,45 +104,34 @@ static void notify(struct kmcl_channel *channel, void (*callback)(VMBCHANNEL Cha
 
 static bool search_step(struct kmcl_channel *channel)
 {
-    if (channel->bus == NULL && channel->enabled) {
+    if ((!channel->found && channel->enabled) || !channel->role->stop_searching(channel)) {
         return false;
     }
-    kmcl_client_stop_searching(channel);
-    kmcl_state_set(channel, channel->bus != NULL ? KMCL_OPENING : KMCL_DISABLED);
+    kmcl_state_set(channel, channel->found ? KMCL_OPENING : KMCL_DISABLED);
     return true;
 }
 
-/* The way back from an open that did not come to an end. */
-static bool give_up_opening(struct kmcl_channel *channel, NTSTATUS reason)
+/* Whether EvtChannelOpened agreed to it. */
+static bool open_channel(struct kmcl_channel *channel)
 {
-    kmcl_client_release(channel);
-    channel->enabled = false;
-    kmcl_state_set(channel, KMCL_DISABLED);
-    if (reason != STATUS_SUCCESS && channel->pnp_failure != NULL) {
-        channel->pnp_failure(kmcl_channel_handle(channel), reason);
+    channel->failure = channel->role->open(channel);
+    if (channel->failure != STATUS_SUCCESS) {
+        return false;
     }
+    if (channel->callbacks.EvtChannelOpened != NULL &&
+        !NT_SUCCESS(channel->callbacks.EvtChannelOpened(kmcl_channel_handle(channel)))) {
+        channel->role->close(channel);
+        return false;
+    }
+    channel->role->opened(channel);
     return true;
 }
 
 static bool open_step(struct kmcl_channel *channel)
 {
-    NTSTATUS status;
-
-    if (!channel->enabled) {
-        return give_up_opening(channel, STATUS_SUCCESS);
-    }
-    status = kmcl_client_open(channel);
-    if (status != STATUS_SUCCESS) {
-        return give_up_opening(channel, status);
-    }
-    if (channel->callbacks.EvtChannelOpened != NULL) {
-        status = channel->callbacks.EvtChannelOpened(kmcl_channel_handle(channel));
-    }
-    if (!NT_SUCCESS(status)) {
-        kmcl_client_close(channel);
-        return give_up_opening(channel, STATUS_SUCCESS);
-    }
-    kmcl_state_set(channel, KMCL_PAUSED);
+    channel->failure = STATUS_SUCCESS;
+    kmcl_state_set(channel,
+                   channel->enabled && open_channel(channel) ? KMCL_PAUSED : KMCL_RELEASING);
     return true;
 }
 
@@ -164,14 +150,14 @@ static bool paused_step(struct kmcl_channel *channel)
 
 static bool start_step(struct kmcl_channel *channel)
 {
-    notify(channel, channel->callbacks.EvtChannelStarted);
+    kmcl_notify(channel, channel->callbacks.EvtChannelStarted);
     if (kmcl_is_leaving(channel)) {
         kmcl_state_set(channel, KMCL_STOPPING);
         return true;
     }
     kmcl_state_set(channel, KMCL_ACTIVE);
     kmcl_intake_start(channel);
-    notify(channel, channel->callbacks.EvtChannelPostStarted);
+    kmcl_notify(channel, channel->callbacks.EvtChannelPostStarted);
     return true;
 }
 
@@ -190,7 +176,7 @@ static bool stop_step(struct kmcl_channel *channel)
         return false; /* the drain queues us when it leaves */
     }
     kmcl_state_set(channel, KMCL_SUSPENDING);
-    notify(channel, channel->callbacks.EvtChannelSuspend);
+    kmcl_notify(channel, channel->callbacks.EvtChannelSuspend);
     return true;
 }
 
@@ -205,18 +191,22 @@ static bool suspend_step(struct kmcl_channel *channel)
 
 static bool close_step(struct kmcl_channel *channel)
 {
-    bool gpadls_first = vmbus_version() < VERSION_GPADLS_OUTLIVE_CHANNEL;
+    channel->role->leave(channel);
+    kmcl_state_set(channel, KMCL_RELEASING);
+    return true;
+}
 
-    if (gpadls_first) {
-        notify(channel, channel->callbacks.EvtChannelClosed);
+static bool release_step(struct kmcl_channel *channel)
+{
+    const NTSTATUS reason = channel->failure;
+
+    if (!channel->role->release(channel)) {
+        return false;
     }
-    kmcl_client_close(channel);
-    if (!gpadls_first) {
-        notify(channel, channel->callbacks.EvtChannelClosed);
+    kmcl_state_set(channel, channel->is_server ? KMCL_SEARCHING : KMCL_DISABLED);
+    if (reason != STATUS_SUCCESS && channel->pnp_failure != NULL) {
+        channel->pnp_failure(kmcl_channel_handle(channel), reason);
     }
-    kmcl_client_release(channel);
-    channel->enabled = false;
-    kmcl_state_set(channel, KMCL_DISABLED);
     return true;
 }
 
@@ -239,6 +229,8 @@ static bool step(struct kmcl_channel *channel)
         return suspend_step(channel);
     case KMCL_CLOSING:
         return close_step(channel);
+    case KMCL_RELEASING:
+        return release_step(channel);
     default:
         return false;
     }
@@ -251,7 +243,7 @@ static bool step(struct kmcl_channel *channel)
 static void close_under_worker(struct kmcl_channel *channel)
 {
     if (channel->state == KMCL_ACTIVE && kmcl_is_leaving(channel) && kmcl_intake_stop(channel)) {
-        kmcl_client_close(channel);
+        channel->role->close(channel);
     }
 }
 
@@ -271,6 +263,33 @@ void kmcl_state_work(void *context)
         }
     } while (channel->worker_again);
     channel->worker_running = false;
+}
+
+/* ---- rings ---- */
+
+void kmcl_begin(struct kmcl_channel *channel, struct ring_reader *reader,
+                struct ring_writer *writer, bool is_pipe)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+
+    channel->is_pipe = is_pipe || (channel->init_flags & VMBUS_CHANNEL_INIT_FLAG_IS_PIPE) != 0;
+    channel->staged = 0;
+    channel->staging_limit = 0;
+    channel->intake_failed = false;
+    channel->reader = reader;
+    channel->writer = writer;
+    spin_lock_release(&channel->lock, level);
+    channel->is_open = true;
+}
+
+bool kmcl_end(struct kmcl_channel *channel)
+{
+    enum irql level = spin_lock_acquire(&channel->lock);
+    const bool was_open = channel->writer != NULL;
+
+    channel->writer = NULL;
+    spin_lock_release(&channel->lock, level);
+    return was_open;
 }
 
 /* ---- what drivers ask for ---- */
@@ -318,8 +337,12 @@ NTSTATUS VmbChannelEnable(VMBCHANNEL Channel)
     channel->broken = false;
     memset(&channel->instance, 0, sizeof(channel->instance));
     kmcl_state_set(channel, KMCL_SEARCHING);
-    kmcl_client_search(channel);
-    return STATUS_SUCCESS;
+    NTSTATUS status = channel->role->search(channel);
+    if (status != STATUS_SUCCESS) {
+        channel->enabled = false;
+        kmcl_state_set(channel, KMCL_DISABLED);
+    }
+    return status;
 }
 
 static bool is_disabled(void *context)

@@ -151,7 +151,8 @@ NTSTATUS VmbChannelSendSynchronousRequest(VMBCHANNEL Channel, PVOID Buffer, UINT
     if (waits) {
         kmcl_require_passive(__func__);
     }
-    if (capacity % 8 != 0) {
+    /* A server must not wait for a guest. */
+    if (capacity % 8 != 0 || (waits && channel->is_server)) {
         return STATUS_INVALID_PARAMETER;
     }
     if (Timeout != NULL && Timeout->QuadPart > 0) {
