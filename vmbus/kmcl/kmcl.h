@@ -134,9 +134,9 @@ struct kmcl_incoming {
     uint32_t length;        /* of the payload as delivered */
     uint32_t offset;        /* of it in the copy: behind a pipe header */
     uint32_t context_size;
-    uint32_t extension_length; /* of a GPA-direct header, which stands in the copy behind the
-                                  payload; 0: none. Servers only */
-    MDL *external;             /* what it describes, once it is mapped */
+    uint32_t flags;            /* VMBUS_CHANNEL_PROCESS_PACKET_FLAG_* */
+    uint32_t extension_length; /* of what stands in the copy behind the payload */
+    MDL *external;             /* what that describes, once it is mapped; servers only */
     bool reply_wanted;
     bool in_callback; /* [lock] the drain will look at it again, so it must not go */
     _Alignas(8) unsigned char copy[];
@@ -168,7 +168,8 @@ struct kmcl_channel;
  * nobody sends them such packets. All at PASSIVE, one at a time for a channel, except where said.
  */
 struct kmcl_role {
-    /* VmbChannelEnable(): looks for the other end, or lets it look; what fails is undone. */
+    /* VmbChannelEnable(): looks for the other end, or lets it look; if that fails, undoes what
+     * VmbChannelEnable() did. */
     NTSTATUS (*search)(struct kmcl_channel *channel);
     /* Leaves off, for there is something to open, or the channel is disabled. False: that takes
      * time yet; the worker is queued again. */
@@ -177,7 +178,7 @@ struct kmcl_role {
     NTSTATUS (*open)(struct kmcl_channel *channel);
     /* EvtChannelOpened agreed to it. */
     void (*opened)(struct kmcl_channel *channel);
-    /* No more of the rings, once; completes every packet. */
+    /* Part of kmcl_close(): the rings are not used any more. */
     void (*close)(struct kmcl_channel *channel);
     /* The same, and EvtChannelClosed. */
     void (*leave)(struct kmcl_channel *channel);
@@ -191,15 +192,13 @@ struct kmcl_role {
      * lock held. */
     NTSTATUS (*external_map)(struct kmcl_incoming *incoming, bool writable);
     void (*external_unmap)(struct kmcl_incoming *incoming);
-    size_t channel_size;
-    void (*set_up)(struct kmcl_channel *channel);    /* of VmbChannelAllocate() */
     void (*tear_down)(struct kmcl_channel *channel); /* of VmbChannelCleanup() */
 };
 
 extern const struct kmcl_role kmcl_client;
 
-/* NULL unless this is a host: set by KmclServerHandle(). */
-extern const struct kmcl_role *kmcl_server;
+/* VmbChannelAllocate() of a server. NULL unless this is a host: set by KmclServerHandle(). */
+extern NTSTATUS (*kmcl_server_allocate)(VMBCHANNEL *channel);
 
 #define KMCL_CHANNEL_MAGIC 0x4b4d434cu
 
@@ -208,6 +207,7 @@ struct kmcl_channel {
     uint32_t magic;
     enum kmcl_state state; /* [lock]; changed by kmcl_state_set() alone */
     const struct kmcl_role *role;
+    struct kmcl_server_channel *server; /* what a server has besides */
     struct spin_lock lock;
 
     bool flowing;       /* [lock] packets may go out; completions may whenever there is a writer */
@@ -354,8 +354,8 @@ void kmcl_state_work(void *context);
 void kmcl_begin(struct kmcl_channel *channel, struct ring_reader *reader,
                 struct ring_writer *writer, bool is_pipe);
 
-/* Takes the writer away. False: there was none any more. */
-bool kmcl_end(struct kmcl_channel *channel);
+/* No more of the rings, if they are used; completes every packet. PASSIVE. */
+void kmcl_close(struct kmcl_channel *channel);
 
 /* A state callback, if there is one. */
 void kmcl_notify(struct kmcl_channel *channel, void (*callback)(VMBCHANNEL Channel));
@@ -434,8 +434,9 @@ extern struct kmcl_packet kmcl_tombstone;
 /* Completes all packets, queued or in the ring, with STATUS_DEVICE_REMOVED. No lock held. */
 void kmcl_queue_abort(struct kmcl_channel *channel);
 
-/* Behind what waits already. Lock held. */
-void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send);
+/* Behind what waits already; its payload, which still lies with the caller, is moved to `payload`.
+ * Lock held. */
+void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send, void *payload);
 
 /* ---- kmcl_incoming.c ---- */
 

@@ -46,7 +46,7 @@ struct kmcl_channel *kmcl_channel_of(VMBCHANNEL handle, const char *function)
 
 /* ---- life ---- */
 
-const struct kmcl_role *kmcl_server;
+NTSTATUS (*kmcl_server_allocate)(VMBCHANNEL *channel);
 
 NTSTATUS VmbChannelAllocate(PDEVICE_OBJECT ParentDeviceObject, BOOLEAN IsServer,
                             VMBCHANNEL *Channel)
@@ -56,18 +56,16 @@ NTSTATUS VmbChannelAllocate(PDEVICE_OBJECT ParentDeviceObject, BOOLEAN IsServer,
     if (Channel == NULL) {
         return STATUS_INVALID_PARAMETER_3;
     }
-    const struct kmcl_role *role = IsServer ? kmcl_server : &kmcl_client;
-    if (role == NULL) {
-        return STATUS_NOT_SUPPORTED;
+    if (IsServer) {
+        return kmcl_server_allocate != NULL ? kmcl_server_allocate(Channel) : STATUS_NOT_SUPPORTED;
     }
-    struct kmcl_channel *channel = memory_allocate(role->channel_size);
+    struct kmcl_channel *channel = memory_allocate(sizeof(*channel));
     if (channel == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     /* The memory is zeroed: KMCL_DISABLED, INTAKE_OFF, empty lists, no callbacks. */
     channel->magic = KMCL_CHANNEL_MAGIC;
-    channel->role = role;
-    channel->is_server = IsServer != FALSE;
+    channel->role = &kmcl_client;
     channel->name = "unnamed";
     channel->packet_size = KMCL_DEFAULT_PACKET_SIZE;
     channel->incoming_pages = KMCL_DEFAULT_RING_PAGES;
@@ -76,9 +74,6 @@ NTSTATUS VmbChannelAllocate(PDEVICE_OBJECT ParentDeviceObject, BOOLEAN IsServer,
     spin_lock_initialise(&channel->lock);
     work_item_initialise(&channel->state_work, kmcl_state_work, channel);
     work_item_initialise(&channel->drain_work, kmcl_drain_work, channel);
-    if (role->set_up != NULL) {
-        role->set_up(channel);
-    }
     *Channel = kmcl_channel_handle(channel);
     return STATUS_SUCCESS;
 }
@@ -91,9 +86,6 @@ VOID VmbChannelCleanup(VMBCHANNEL Channel)
     if (channel->state != KMCL_DISABLED || channel->worker_running) {
         kmcl_misuse(__func__, "the channel is not disabled");
     }
-    if (channel->role->tear_down != NULL) {
-        channel->role->tear_down(channel);
-    }
     kmcl_queue_abort(channel);
     if (channel->packets_live != 0 || channel->queue_first != NULL) {
         kmcl_misuse(__func__, "packets of the channel are still in use");
@@ -102,6 +94,9 @@ VOID VmbChannelCleanup(VMBCHANNEL Channel)
     (void)passive_work_cancel(&channel->drain_work);
     kmcl_packets_trim(channel);
     memory_free(channel->transactions.slots);
+    if (channel->is_server) {
+        channel->role->tear_down(channel);
+    }
     channel->magic = 0;
     memory_free(channel);
 }

@@ -134,10 +134,7 @@ static void opened(struct kmcl_channel *channel)
 
 static void close(struct kmcl_channel *channel)
 {
-    if (kmcl_end(channel)) {
-        vmbus_channel_close(channel->bus);
-        kmcl_queue_abort(channel);
-    }
+    vmbus_channel_close(channel->bus);
 }
 
 static void leave(struct kmcl_channel *channel)
@@ -147,7 +144,7 @@ static void leave(struct kmcl_channel *channel)
     if (gpadls_first) {
         kmcl_notify(channel, channel->callbacks.EvtChannelClosed);
     }
-    close(channel);
+    kmcl_close(channel);
     if (!gpadls_first) {
         kmcl_notify(channel, channel->callbacks.EvtChannelClosed);
     }
@@ -189,5 +186,4 @@ const struct kmcl_role kmcl_client = {
     .release = release,
     .signal = signal,
     .kick = kick,
-    .channel_size = sizeof(struct kmcl_channel),
 };

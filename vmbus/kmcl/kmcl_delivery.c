@@ -126,7 +126,7 @@ NTSTATUS VmbChannelPacketGetExternalData(VMBPACKETCOMPLETION PacketCompletionCon
         return STATUS_INVALID_PARAMETER;
     }
     require_delivered(incoming, __func__);
-    if (incoming->extension_length == 0) {
+    if (incoming->flags == 0) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
     if (incoming->external == NULL) {

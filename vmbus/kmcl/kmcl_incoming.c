@@ -19,18 +19,10 @@
 
 /* ---- objects ---- */
 
-static uint32_t copy_size(const struct kmcl_channel *channel)
+/* An object to keep a copy of `size` bytes in, or more. NULL: no memory. */
+static struct kmcl_incoming *allocate(struct kmcl_channel *channel, uint32_t size)
 {
-    uint32_t size = channel->packet_size;
-
-    size = size > KMCL_INCOMING_SIZE_FLOOR ? size : KMCL_INCOMING_SIZE_FLOOR;
-    return ((size + 7) & ~7u) + KMCL_PIPE_HEADER_SIZE;
-}
-
-struct kmcl_incoming *kmcl_incoming_allocate(struct kmcl_channel *channel, uint32_t size)
-{
-    const uint32_t usual = copy_size(channel);
-    const uint32_t capacity = size > usual ? size : usual;
+    const uint32_t capacity = size > channel->copy_size ? size : channel->copy_size;
     struct kmcl_incoming *incoming =
         memory_allocate(sizeof(*incoming) + capacity + channel->context_size);
 
@@ -43,13 +35,23 @@ struct kmcl_incoming *kmcl_incoming_allocate(struct kmcl_channel *channel, uint3
     return incoming;
 }
 
+bool kmcl_incoming_prepare(struct kmcl_channel *channel)
+{
+    uint32_t size = channel->packet_size;
+
+    size = size > KMCL_INCOMING_SIZE_FLOOR ? size : KMCL_INCOMING_SIZE_FLOOR;
+    channel->copy_size = ((size + 7) & ~7u) + KMCL_PIPE_HEADER_SIZE;
+    channel->spare = allocate(channel, 0);
+    return channel->spare != NULL;
+}
+
 void kmcl_incoming_recycle(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
 {
     if (incoming->in_callback) {
         atomic_store_explicit(&incoming->state, INCOMING_RELEASED, memory_order_release);
         return;
     }
-    if (incoming->capacity != copy_size(channel)) {
+    if (incoming->capacity != channel->copy_size) {
         memory_free(incoming);
         return;
     }
@@ -58,37 +60,49 @@ void kmcl_incoming_recycle(struct kmcl_channel *channel, struct kmcl_incoming *i
     channel->incoming_free = incoming;
 }
 
-/* A free object for `size` bytes. [drain] */
-static struct kmcl_incoming *take_object(struct kmcl_channel *channel, uint32_t size)
+static struct kmcl_incoming *find_object(struct kmcl_channel *channel, uint32_t size)
+{
+    struct kmcl_incoming *incoming = NULL;
+
+    if (size <= channel->copy_size) {
+        enum irql level = spin_lock_acquire(&channel->lock);
+        incoming = channel->incoming_free;
+        if (incoming != NULL) {
+            channel->incoming_free = (struct kmcl_incoming *)(void *)incoming->reply.next;
+        }
+        spin_lock_release(&channel->lock, level);
+    }
+    return incoming != NULL ? incoming : allocate(channel, size);
+}
+
+/* A free object for `size` bytes; usually the one that the packet before has left. [drain] */
+static inline struct kmcl_incoming *take_object(struct kmcl_channel *channel, uint32_t size)
 {
     struct kmcl_incoming *incoming = channel->spare;
 
-    if (size > copy_size(channel)) {
-        return kmcl_incoming_allocate(channel, size);
+    if (incoming == NULL || size > channel->copy_size) {
+        return find_object(channel, size);
     }
-    if (incoming != NULL) {
-        channel->spare = NULL;
-        return incoming;
-    }
+    channel->spare = NULL;
+    return incoming;
+}
+
+static void recycle(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
+{
     enum irql level = spin_lock_acquire(&channel->lock);
-    incoming = channel->incoming_free;
-    if (incoming != NULL) {
-        channel->incoming_free = (struct kmcl_incoming *)(void *)incoming->reply.next;
-    }
+
+    kmcl_incoming_recycle(channel, incoming);
     spin_lock_release(&channel->lock, level);
-    return incoming != NULL ? incoming : kmcl_incoming_allocate(channel, size);
 }
 
 /* The drain is done with it. [drain] */
-static void keep_object(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
+static inline void keep_object(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
 {
-    if (channel->spare == NULL && incoming->capacity == copy_size(channel)) {
+    if (channel->spare == NULL && incoming->capacity == channel->copy_size) {
         channel->spare = incoming;
-        return;
+    } else {
+        recycle(channel, incoming);
     }
-    enum irql level = spin_lock_acquire(&channel->lock);
-    kmcl_incoming_recycle(channel, incoming);
-    spin_lock_release(&channel->lock, level);
 }
 
 void kmcl_intake_discard(struct kmcl_channel *channel)
@@ -126,28 +140,17 @@ struct batch {
     bool consumed; /* anything at all */
 };
 
-/* Calls the driver with a packet. [drain] Returns whether the next may follow. */
-static bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
-                    struct batch *batch)
+/* The callback has returned without being done with its packet. Returns whether the next may
+ * follow. */
+static bool settle_delivery(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                            struct batch *batch)
 {
-    incoming->in_callback = true;
-    atomic_store_explicit(&incoming->state, INCOMING_DELIVERING, memory_order_relaxed);
-    channel->process_packet(
-        kmcl_channel_handle(channel), (VMBPACKETCOMPLETION)(void *)incoming,
-        incoming->copy + incoming->offset, incoming->length,
-        incoming->extension_length != 0 ? VMBUS_CHANNEL_PROCESS_PACKET_FLAG_EXTERNAL_DATA : 0);
-    batch->delivered++;
-    /* Completed inside the callback, the usual case: nobody else knows of it any more. */
-    if (atomic_load_explicit(&incoming->state, memory_order_acquire) == INCOMING_RELEASED) {
-        incoming->in_callback = false;
-        keep_object(channel, incoming);
-        return true;
-    }
+    uint32_t state = INCOMING_DELIVERING;
     enum irql level = spin_lock_acquire(&channel->lock);
-    const uint32_t state = atomic_load_explicit(&incoming->state, memory_order_relaxed);
+
     incoming->in_callback = false;
-    if (state == INCOMING_DELIVERING) {
-        atomic_store_explicit(&incoming->state, INCOMING_OWNED, memory_order_relaxed);
+    if (atomic_compare_exchange_strong_explicit(&incoming->state, &state, INCOMING_OWNED,
+                                                memory_order_relaxed, memory_order_acquire)) {
         channel->outstanding++;
     } else if (state == INCOMING_DEFERRED) {
         channel->held = incoming;
@@ -157,6 +160,24 @@ static bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming
     }
     spin_lock_release(&channel->lock, level);
     return state != INCOMING_DEFERRED;
+}
+
+/* Calls the driver with a packet. [drain] Returns whether the next may follow. */
+static bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                    struct batch *batch)
+{
+    incoming->in_callback = true;
+    atomic_store_explicit(&incoming->state, INCOMING_DELIVERING, memory_order_relaxed);
+    channel->process_packet(kmcl_channel_handle(channel), (VMBPACKETCOMPLETION)(void *)incoming,
+                            incoming->copy + incoming->offset, incoming->length, 0);
+    batch->delivered++;
+    /* Completed inside the callback, the usual case: nobody else knows of it any more. */
+    if (atomic_load_explicit(&incoming->state, memory_order_acquire) != INCOMING_RELEASED) {
+        return settle_delivery(channel, incoming, batch);
+    }
+    incoming->in_callback = false;
+    keep_object(channel, incoming);
+    return true;
 }
 
 /* Finds a pipe's payload in the copy. */
@@ -187,31 +208,31 @@ static void drop(struct kmcl_channel *channel, const struct ring_packet_in *pack
     }
 }
 
+_Static_assert(VMBUS_CHANNEL_PROCESS_PACKET_FLAG_EXTERNAL_DATA == true, "flag of a packet");
+
 static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_packet_in *packet,
                                 struct batch *batch)
 {
     struct kmcl_incoming *incoming;
-    uint32_t extension_length = 0;
+    const bool has_external_data = packet->type == RING_PACKET_DATA_GPA_DIRECT;
 
     if (channel->outstanding >= atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
         return BATCH_QUOTA;
     }
-    if (packet->type == RING_PACKET_DATA_GPA_DIRECT && channel->is_server) {
-        extension_length = packet->extension_length;
-    } else if (packet->type != RING_PACKET_DATA_INBAND) {
+    if (packet->type != RING_PACKET_DATA_INBAND && !(has_external_data && channel->is_server)) {
         ring_reader_take(channel->reader, packet, NULL, NULL);
         drop(channel, packet);
         return BATCH_GOES_ON;
     }
-    incoming = take_object(channel, packet->payload_length + extension_length);
+    incoming = take_object(channel, packet->payload_length + packet->extension_length);
     if (incoming == NULL) {
         kmcl_warn(channel, "no memory for a packet of bytes:", packet->payload_length);
         return BATCH_BROKEN;
     }
-    ring_reader_take(channel->reader, packet,
-                     extension_length != 0 ? incoming->copy + packet->payload_length : NULL,
+    ring_reader_take(channel->reader, packet, incoming->copy + packet->payload_length,
                      incoming->copy);
-    incoming->extension_length = extension_length;
+    incoming->flags = has_external_data;
+    incoming->extension_length = packet->extension_length;
     incoming->offset = 0;
     incoming->length = packet->payload_length;
     incoming->reply.wire.transaction_id = packet->transaction_id;

@@ -141,7 +141,7 @@ void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *follo
 
 /* ---- the queue ---- */
 
-void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send)
+static void append(struct kmcl_channel *channel, struct kmcl_send *send)
 {
     send->next = NULL;
     if (channel->queue_last != NULL) {
@@ -258,14 +258,13 @@ static enum kmcl_sent send_now(struct kmcl_channel *channel, struct kmcl_packet 
     }
 }
 
-/* Copies what still lies with the caller. Lock held. */
-static void enqueue(struct kmcl_channel *channel, struct kmcl_send *send, void *payload)
+void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send, void *payload)
 {
     if (send->wire.payload_length > 0) {
         memmove(payload, send->wire.payload, send->wire.payload_length);
     }
     send->wire.payload = payload;
-    kmcl_queue_append(channel, send);
+    append(channel, send);
 }
 
 static enum kmcl_sent submit(struct kmcl_packet *packet, bool may_queue)
@@ -283,8 +282,8 @@ static enum kmcl_sent submit(struct kmcl_packet *packet, bool may_queue)
         sent = KMCL_QUEUED;
         channel->statistics.PacketsQueued++;
         packet->state = PACKET_QUEUED;
-        enqueue(channel, &packet->send,
-                packet->storage + packet->header_capacity + KMCL_PIPE_HEADER_SIZE);
+        kmcl_queue_append(channel, &packet->send,
+                          packet->storage + packet->header_capacity + KMCL_PIPE_HEADER_SIZE);
         kmcl_followup_begin(&followup);
         kmcl_queue_flush(channel, &followup);
     }
@@ -330,7 +329,7 @@ enum kmcl_sent kmcl_queue_reply(struct kmcl_channel *channel, struct kmcl_incomi
             return KMCL_TOO_LARGE;
         }
     }
-    enqueue(channel, &incoming->reply, incoming->copy);
+    kmcl_queue_append(channel, &incoming->reply, incoming->copy);
     kmcl_queue_flush(channel, followup);
     return KMCL_QUEUED;
 }

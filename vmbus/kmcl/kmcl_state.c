@@ -120,7 +120,7 @@ static bool open_channel(struct kmcl_channel *channel)
     }
     if (channel->callbacks.EvtChannelOpened != NULL &&
         !NT_SUCCESS(channel->callbacks.EvtChannelOpened(kmcl_channel_handle(channel)))) {
-        channel->role->close(channel);
+        kmcl_close(channel);
         return false;
     }
     channel->role->opened(channel);
@@ -243,7 +243,7 @@ static bool step(struct kmcl_channel *channel)
 static void close_under_worker(struct kmcl_channel *channel)
 {
     if (channel->state == KMCL_ACTIVE && kmcl_is_leaving(channel) && kmcl_intake_stop(channel)) {
-        channel->role->close(channel);
+        kmcl_close(channel);
     }
 }
 
@@ -282,14 +282,17 @@ void kmcl_begin(struct kmcl_channel *channel, struct ring_reader *reader,
     channel->is_open = true;
 }
 
-bool kmcl_end(struct kmcl_channel *channel)
+void kmcl_close(struct kmcl_channel *channel)
 {
     enum irql level = spin_lock_acquire(&channel->lock);
     const bool was_open = channel->writer != NULL;
 
     channel->writer = NULL;
     spin_lock_release(&channel->lock, level);
-    return was_open;
+    if (was_open) {
+        channel->role->close(channel);
+        kmcl_queue_abort(channel);
+    }
 }
 
 /* ---- what drivers ask for ---- */
@@ -337,12 +340,7 @@ NTSTATUS VmbChannelEnable(VMBCHANNEL Channel)
     channel->broken = false;
     memset(&channel->instance, 0, sizeof(channel->instance));
     kmcl_state_set(channel, KMCL_SEARCHING);
-    NTSTATUS status = channel->role->search(channel);
-    if (status != STATUS_SUCCESS) {
-        channel->enabled = false;
-        kmcl_state_set(channel, KMCL_DISABLED);
-    }
-    return status;
+    return channel->role->search(channel);
 }
 
 static bool is_disabled(void *context)
