@@ -95,8 +95,8 @@ all: $(images) $(BUILD)/compile_commands.json
 
 # -- the host build: unit tests -----------------------------------------------------------------------------------------
 
-HOST_FLAGS = -Og -g -fno-omit-frame-pointer -fno-strict-aliasing -fsanitize=address,undefined -fno-sanitize-recover=all \
-             $(WARNINGS) $(INCLUDES) -Itests/unit/support
+SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_FLAGS = -Og -g -fno-omit-frame-pointer -fno-strict-aliasing $(SANITIZERS) $(WARNINGS) $(INCLUDES) -Itests/unit/support
 # The C library's hooks and main()'s start belong to the image only: the host has its own.
 host_modules  := kernel hv vmbus vmbus/kmcl vmbus/server $(drivers)
 host_sources  := $(filter-out kernel/libc%.c,$(foreach module,$(host_modules),$(wildcard $(module)/*.c)))
@@ -109,7 +109,7 @@ unit_tests    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 # tests/unit/real.mk may say more:  real_test_name := vmbus/a.c vmbus/b.c
 # What only the tests of one module share is in tests/unit/<module>/ and linked with each of them.
 -include tests/unit/real.mk
-real_by_name = $(wildcard $(shell echo $(1:test_%=%) | sed 's,_,/,').c)
+real_by_name = $(wildcard $(patsubst $(call module_of,$(1))_%,$(call module_of,$(1))/%.c,$(1:test_%=%)))
 module_of = $(firstword $(subst _, ,$(1:test_%=%)))
 real_of = $(sort $(real_$(1)) $(call real_by_name,$(1)) $(wildcard tests/unit/$(call module_of,$(1))/*.c) \
                  $(filter $(if $(filter test_hv_%,$(1)),hv/%) drivers/$(call module_of,$(1))/%,$(host_sources)))
@@ -130,10 +130,14 @@ endef
 define host_test
 $(BUILD)/host-$(1)/$(2): $(BUILD)/host-$(1)/tests/unit/$(2).o $(patsubst %.c,$(BUILD)/host-$(1)/%.o,$(call real_of,$(2))) \
   $(BUILD)/host-$(1)/libbarebus-host.a
-	@$(1) -fsanitize=address,undefined -pthread -o $$@ $$^ -lcmocka
+	@$(1) $$(SANITIZERS) -pthread -o $$@ $$^ -lcmocka
 
 endef
+# Rules and dependencies of some hundred objects, read only by the make that builds them.
+ifneq ($(filter build-unit $(BUILD)/host-%,$(MAKECMDGOALS)),)
 $(foreach compiler,$(HOSTCC),$(eval $(call host_build,$(compiler))))
+-include $(shell find $(BUILD)/host-* -name '*.d' 2>/dev/null)
+endif
 
 # tests/unit/tsan_<module>*.c: threads, under the thread sanitizer, which goes with no other. Linked with tests/unit/<module>/
 # and with what real.mk says, all of it built for this; by one compiler, since both have the same sanitizer.
@@ -166,6 +170,13 @@ test-unit:
 	@$(parallel_make) build-unit
 	@python3 tests/unit/run.py --results $(BUILD)/results/unit \
 	    $(if $(TEST),$(filter %/$(TEST),$(unit_programs)),$(unit_programs))
+
+# The same tests, built once more without sanitizers and optimisation so that each line and branch is its own.
+.PHONY: coverage
+## coverage: which lines and branches of the product the unit tests run, by module; a list of the others
+coverage:
+	@$(parallel_make) BUILD=$(BUILD)/coverage HOSTCC=gcc tsan_tests= SANITIZERS="--coverage -O0 -fprofile-update=atomic" build-unit
+	@python3 tests/coverage.py $(BUILD)/coverage/host-gcc $(unit_tests)
 
 # -- whole guests on a host ---------------------------------------------------------------------------------------------
 
@@ -257,4 +268,4 @@ help:
 	@sed -n 's/^## \([a-z-]*\): \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort -u | \
 	    while IFS='|' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
--include $(shell find $(BUILD)/$(ARCH) $(BUILD)/host-* $(BUILD)/bench -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/$(ARCH) $(BUILD)/bench -name '*.d' 2>/dev/null)
