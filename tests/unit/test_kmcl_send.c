@@ -368,6 +368,17 @@ static void the_host_is_asked_for_a_signal_and_the_request_is_taken_back(void **
     driver_end(&driver);
 }
 
+static void a_full_ring_asks_for_a_quarter_of_itself_at_least(void **state)
+{
+    struct driver driver = {0};
+
+    (void)state;
+    driver_start(&driver);
+    (void)fill(&driver, 8);
+    assert_in_range(host_channel(RELID)->incoming_control->pending_send_size, 1020, 1024);
+    driver_end(&driver);
+}
+
 static void queued_packets_with_wait_get_their_ids_when_they_go(void **state)
 {
     struct driver driver = {0};
@@ -929,6 +940,7 @@ int main(void)
         kmcl_test(a_full_ring_queues_and_keeps_the_order),
         kmcl_test(a_small_send_does_not_overtake_a_queued_large_one),
         kmcl_test(the_host_is_asked_for_a_signal_and_the_request_is_taken_back),
+        kmcl_test(a_full_ring_asks_for_a_quarter_of_itself_at_least),
         kmcl_test(queued_packets_with_wait_get_their_ids_when_they_go),
         kmcl_test(sends_before_enable_go_out_in_order_after_started),
         kmcl_test(sends_in_opened_and_started_are_queued_those_in_post_started_flow),

@@ -242,6 +242,7 @@ struct kmcl_channel {
     uint32_t outstanding;                /* [lock] INCOMING_OWNED */
     _Atomic uint32_t quota;
 
+    uint32_t copy_size;                         /* of incoming objects that are kept */
     uint32_t packet_size;                       /* [setup] */
     struct vmbus_channel *bus;                  /* [lock] the claimed offer, of a client */
     struct kmcl_transaction_table transactions; /* [lock] */
@@ -452,8 +453,9 @@ bool kmcl_intake_stop(struct kmcl_channel *channel);
 /* Frees what the drain keeps. The intake is off. */
 void kmcl_intake_discard(struct kmcl_channel *channel);
 
-/* An object to keep a copy of `size` bytes in; NULL: no memory. */
-struct kmcl_incoming *kmcl_incoming_allocate(struct kmcl_channel *channel, uint32_t size);
+/* Makes an object, so that the drain always has one for a packet of usual size. False: no memory.
+ * Before opening. */
+bool kmcl_incoming_prepare(struct kmcl_channel *channel);
 
 /* Nothing refers to it any more: keeps it, or frees it if it is of another size than those kept.
  * Lock held. */

@@ -113,9 +113,7 @@ static NTSTATUS open(struct kmcl_channel *channel)
     if (offer->mmio_megabytes != 0) {
         kmcl_warn(channel, "no device memory is reserved; MiB asked for:", offer->mmio_megabytes);
     }
-    /* So that the drain always has an object to copy a packet of usual size into. */
-    channel->spare = kmcl_incoming_allocate(channel, 0);
-    if (channel->spare != NULL) {
+    if (kmcl_incoming_prepare(channel)) {
         status = open_host(channel);
     }
     if (status != STATUS_SUCCESS) {

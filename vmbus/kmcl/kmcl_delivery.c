@@ -52,7 +52,14 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
     struct kmcl_followup followup;
     enum kmcl_sent sent = KMCL_SENT;
     bool restart = false;
+    uint32_t state = INCOMING_DELIVERING;
 
+    /* Inside the callback, and nothing to answer or to unmap: the drain does the rest. */
+    if (!incoming->reply_wanted && incoming->external == NULL &&
+        atomic_compare_exchange_strong_explicit(&incoming->state, &state, INCOMING_RELEASED,
+                                                memory_order_release, memory_order_relaxed)) {
+        return;
+    }
     if (BufSize > channel->packet_size && incoming->reply_wanted) {
         kmcl_warn(channel, "a completion is cut to the maximum packet size from", BufSize);
         BufSize = channel->packet_size;

@@ -150,7 +150,7 @@ static bool settle_delivery(struct kmcl_channel *channel, struct kmcl_incoming *
 
     incoming->in_callback = false;
     if (atomic_compare_exchange_strong_explicit(&incoming->state, &state, INCOMING_OWNED,
-                                                memory_order_relaxed, memory_order_acquire)) {
+                                                memory_order_acq_rel, memory_order_acquire)) {
         channel->outstanding++;
     } else if (state == INCOMING_DEFERRED) {
         channel->held = incoming;
@@ -169,7 +169,7 @@ static bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming
     incoming->in_callback = true;
     atomic_store_explicit(&incoming->state, INCOMING_DELIVERING, memory_order_relaxed);
     channel->process_packet(kmcl_channel_handle(channel), (VMBPACKETCOMPLETION)(void *)incoming,
-                            incoming->copy + incoming->offset, incoming->length, 0);
+                            incoming->copy + incoming->offset, incoming->length, incoming->flags);
     batch->delivered++;
     /* Completed inside the callback, the usual case: nobody else knows of it any more. */
     if (atomic_load_explicit(&incoming->state, memory_order_acquire) != INCOMING_RELEASED) {

@@ -205,7 +205,7 @@ FORCEINLINE ULONG MmGetMdlByteOffset(const MDL *Mdl)
 
 FORCEINLINE PVOID MmGetMdlVirtualAddress(const MDL *Mdl)
 {
-    return (PVOID)((UINT8 *)Mdl->StartVa + Mdl->ByteOffset);
+    return (PVOID)((ULONG_PTR)Mdl->StartVa + Mdl->ByteOffset);
 }
 
 /* NULL if the pages are not mapped. The priority says nothing here. */
