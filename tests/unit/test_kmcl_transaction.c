@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <sanitizer/asan_interface.h>
 
 #include "vmbus/kmcl/kmcl_transaction.h"
 
@@ -129,6 +130,24 @@ static void end_any_finds_each_once(void **state)
     assert_int_equal(table.live, 0);
 }
 
+/* M8: the packet of a completion was looked for among all. Here no other slot may be touched. */
+static void m8_an_id_is_found_without_a_search(void **state)
+{
+    uint64_t ids[64];
+
+    (void)state;
+    grow(64);
+    for (unsigned i = 0; i < 64; i++) {
+        ids[i] = kmcl_transaction_begin(&table, &packets[i]);
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        ASAN_POISON_MEMORY_REGION(table.slots, 64 * sizeof(*table.slots));
+        ASAN_UNPOISON_MEMORY_REGION(&table.slots[i], sizeof(*table.slots));
+        assert_ptr_equal(kmcl_transaction_end(&table, ids[i]), &packets[i]);
+    }
+    ASAN_UNPOISON_MEMORY_REGION(table.slots, 64 * sizeof(*table.slots));
+}
+
 /* Random operations against a plain array of what is live. */
 static void a_random_history_agrees_with_a_model(void **state)
 {
@@ -173,6 +192,7 @@ int main(void)
         cmocka_unit_test_setup(growing_keeps_ids, setup),
         cmocka_unit_test_setup(a_replaced_packet_is_found_in_its_place, setup),
         cmocka_unit_test_setup(end_any_finds_each_once, setup),
+        cmocka_unit_test_setup(m8_an_id_is_found_without_a_search, setup),
         cmocka_unit_test_setup(a_random_history_agrees_with_a_model, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
