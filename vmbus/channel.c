@@ -61,7 +61,6 @@ bool vmbus_channel_lose(struct vmbus_channel *channel)
     bool news = !atomic_exchange_explicit(&channel->rescinded, true, memory_order_acq_rel);
 
     vmbus_gpadl_release_waits(channel);
-    channel->open_pending = false;
     event_set(&channel->open_answered);
     return news;
 }

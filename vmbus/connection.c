@@ -209,7 +209,6 @@ static enum vmbus_status contact(uint32_t version, bool *multi_client)
     hv_status status =
         hv_post_message_with_retry(connection, &message, sizeof(message), false, deadline);
     bool answered = status == HV_STATUS_SUCCESS && event_wait(&vmbus_bus.answered, deadline);
-    atomic_store(&vmbus_bus.contact_pending, false);
 
     if (status == HV_STATUS_INVALID_CONNECTION_ID &&
         connection == VMBUS_CONNECTION_ID_MULTI_CLIENT) {
@@ -333,12 +332,9 @@ enum vmbus_status vmbus_disconnect(void)
     if (vmbus_bus.state != VMBUS_CONNECTED) {
         return VMBUS_UNAVAILABLE;
     }
-    vmbus_bus.unload_deadline = clock_now();
     /* Before 3.0 hosts do not end a connection on UNLOAD (Linux channel_mgmt.c). */
     bool unloads = vmbus_bus.version >= VMBUS_VERSION_3_0;
-    if (unloads) {
-        vmbus_bus.unload_deadline = clock_after(VMBUS_ANSWER_LIMIT);
-    }
+    vmbus_bus.unload_deadline = unloads ? clock_after(VMBUS_ANSWER_LIMIT) : 0;
     transition(VMBUS_UNLOADING);
     vmbus_offers_end();
     if (unloads &&

@@ -171,20 +171,25 @@ static void m4_refused_rings_cost_that_channel_only(void **state)
 /* M16: a wait without end. */
 static void m16_no_answer_to_open_has_a_limit(void **state)
 {
+    uint32_t status = 1;
     uint64_t start;
 
     (void)state;
     vmbus_test_claim(&owner, 5);
+    host.open_status = 9;
+    assert_int_equal(vmbus_channel_open(owner.channel, 3, 2, &status), VMBUS_REFUSED);
+    host.open_status = 0;
     host.open = HOST_IS_SILENT;
     start = clock_now();
-    assert_int_equal(open_it(), VMBUS_NO_ANSWER);
+    assert_int_equal(vmbus_channel_open(owner.channel, 3, 2, &status), VMBUS_NO_ANSWER);
+    assert_int_equal(status, 0); /* not that of the time before */
     assert_true(took_about(start, VMBUS_ANSWER_LIMIT));
     /* It may be open over there: closed, and its memory taken back in order. */
     assert_int_equal(host_count(HOST_CLOSE), 1);
     assert_false(host_is_open(5));
     assert_nothing_left();
     /* The answer that comes now fits no request. */
-    host_send_words(HOST_OPEN_RESULT, 20, 5, 1, 0);
+    host_send_words(HOST_OPEN_RESULT, 20, 5, 2, 0);
     host_run();
     assert_int_equal(vmbus_test_counts().messages_unexpected, 1);
     vmbus_test_give_back(&owner);

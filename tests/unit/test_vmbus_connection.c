@@ -72,6 +72,29 @@ static void messages_go_where_the_host_says_from_5_0_on(void **state)
     assert_int_equal(host_count(HOST_UNLOAD), 1);
 }
 
+static void messages_go_where_the_host_says_with_5_0_too(void **state)
+{
+    (void)state;
+    host.highest_version = VMBUS_VERSION_5_0;
+    host.message_connection = 0x55;
+    vmbus_test_connect();
+    assert_int_equal(host_message(HOST_REQUEST_OFFERS, 0)->connection_id, 0x55);
+}
+
+/* Hosts throttle with this status once a connection stands. */
+static void an_invalid_connection_id_is_passing_once_connected(void **state)
+{
+    struct test_owner owner;
+
+    (void)state;
+    vmbus_test_connect();
+    host.fail_every = 2;
+    host.fail_status = HV_STATUS_INVALID_CONNECTION_ID;
+    vmbus_test_open(&owner, 4, 30, 30);
+    vmbus_test_give_back(&owner);
+    assert_int_equal(vmbus_disconnect(), VMBUS_OK);
+}
+
 static void the_id_of_an_earlier_refusal_is_not_kept(void **state)
 {
     (void)state;
@@ -363,8 +386,10 @@ static void a_request_for_offers_that_nobody_takes(void **state)
 static void unload_is_sent_once_and_answered(void **state)
 {
     (void)state;
+    host.highest_version = VMBUS_VERSION_3_0; /* the first that means it */
     vmbus_test_connect();
     assert_int_equal(vmbus_disconnect(), VMBUS_OK);
+    assert_int_equal(vmbus_test_lines("\n"), 0);
     assert_int_equal(vmbus_connection_state(), VMBUS_DISCONNECTED);
     assert_int_equal(vmbus_version(), 0);
     assert_int_equal(vmbus_disconnect(), VMBUS_UNAVAILABLE);
@@ -390,6 +415,7 @@ static void unload_without_answer_has_a_limit_and_keeps_memory(void **state)
     assert_true(clock_now() - start >= VMBUS_ANSWER_LIMIT);
     assert_int_equal(vmbus_connection_state(), VMBUS_FAILED);
     assert_int_equal(vmbus_test_counts().pages_kept, 2);
+    assert_int_equal(vmbus_test_lines("UNLOAD: no answer"), 1);
     assert_false(host_attached());
 }
 
@@ -485,6 +511,8 @@ int main(void)
         cmocka_unit_test(the_newest_version_of_each_host_is_agreed_on),
         bus_test(a_host_without_connection_id_4_is_asked_from_4_1_on),
         bus_test(messages_go_where_the_host_says_from_5_0_on),
+        bus_test(messages_go_where_the_host_says_with_5_0_too),
+        bus_test(an_invalid_connection_id_is_passing_once_connected),
         bus_test(the_id_of_an_earlier_refusal_is_not_kept),
         bus_test(messages_are_asked_for_on_this_processor),
         bus_test(features_nobody_asked_for_are_refused),

@@ -76,6 +76,7 @@ static void messages_without_a_header_are_dropped(void **state)
         send(bytes, size);
     }
     assert_int_equal(vmbus_test_counts().messages_malformed, 8);
+    assert_int_equal(vmbus_test_lines("malformed message: unknown (0), 0 bytes, 00000000"), 1);
     assert_alive();
 }
 

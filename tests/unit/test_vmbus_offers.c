@@ -25,6 +25,7 @@ static void expect_refused(struct host_offer what, const char *reason)
     /* Once a kind. */
     offer(what);
     assert_int_equal(vmbus_test_counts().offers_refused, before + 2);
+    assert_int_equal(vmbus_test_counts().messages_unexpected, 0); /* counted as what it is */
     assert_int_equal(vmbus_test_lines(reason), 1);
 }
 
