@@ -12,7 +12,7 @@
 
 void kmcl_warn(const struct kmcl_channel *channel, const char *text, uint64_t number)
 {
-    log_warning("kmcl", "%s: %s %#" PRIx64, channel->name, text, number);
+    log_warning("kmcl", "%s: %s 0x%" PRIx64, channel->name, text, number);
 }
 
 void kmcl_misuse(const char *function, const char *mistake)

@@ -90,61 +90,35 @@ uint64_t kmcl_external_header_size(const struct kmcl_external_limits *limits)
            frames * sizeof(uint64_t);
 }
 
-/* A header being built. */
-struct builder {
-    const struct kmcl_external_limits *limits;
-    unsigned char *start;
-    unsigned char *end;
-    uint32_t ranges;
-    uint64_t bytes;
-};
-
-static struct builder begin(void *header, const struct kmcl_external_limits *limits)
+/*
+ * Builds the header of one range, and of those left of the window if there is one. Within the
+ * limits there is room for every range: that is how the header's size was found.
+ */
+static NTSTATUS build(void *header, const struct kmcl_external_limits *limits,
+                      struct vmbus_gpa_range *range, struct kmcl_mdl_window *rest,
+                      uint32_t *header_length)
 {
-    return (struct builder){
-        .limits = limits,
-        .start = header,
-        .end = (unsigned char *)header + sizeof(struct ring_gpa_direct_header),
-    };
-}
+    unsigned char *end = (unsigned char *)header + sizeof(struct ring_gpa_direct_header);
+    struct ring_gpa_direct_header wire_header = {0, 0};
+    uint64_t bytes = 0;
 
-/* Within the limits there is room for every range: that is how the header's size was found. */
-static bool add(struct builder *builder, const struct vmbus_gpa_range *range)
-{
-    const struct ring_gpa_range wire = {range->byte_count, range->byte_offset};
-    const size_t frames =
-        ((uint64_t)range->byte_offset + range->byte_count + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    do {
+        const struct ring_gpa_range wire = {range->byte_count, range->byte_offset};
+        const size_t frames =
+            ((uint64_t)range->byte_offset + range->byte_count + PAGE_SIZE - 1) >> PAGE_SHIFT;
 
-    builder->bytes += range->byte_count;
-    builder->ranges++;
-    if (builder->bytes > builder->limits->data_size ||
-        builder->ranges > builder->limits->chain_length) {
-        return false;
-    }
-    memcpy(builder->end, &wire, sizeof(wire));
-    memcpy(builder->end + sizeof(wire), range->frames, frames * sizeof(uint64_t));
-    builder->end += sizeof(wire) + frames * sizeof(uint64_t);
-    return true;
-}
-
-static NTSTATUS finish(struct builder *builder, uint32_t *header_length)
-{
-    const struct ring_gpa_direct_header header = {0, builder->ranges};
-
-    if (builder->ranges == 0) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    memcpy(builder->start, &header, sizeof(header));
-    *header_length = (uint32_t)(builder->end - builder->start);
+        bytes += range->byte_count;
+        wire_header.range_count++;
+        if (bytes > limits->data_size || wire_header.range_count > limits->chain_length) {
+            return STATUS_INVALID_PARAMETER;
+        }
+        memcpy(end, &wire, sizeof(wire));
+        memcpy(end + sizeof(wire), range->frames, frames * sizeof(uint64_t));
+        end += sizeof(wire) + frames * sizeof(uint64_t);
+    } while (rest != NULL && kmcl_mdl_window_next(rest, range));
+    memcpy(header, &wire_header, sizeof(wire_header));
+    *header_length = (uint32_t)(end - (unsigned char *)header);
     return STATUS_SUCCESS;
-}
-
-static NTSTATUS single(void *header, const struct kmcl_external_limits *limits,
-                       const struct vmbus_gpa_range *range, uint32_t *header_length)
-{
-    struct builder builder = begin(header, limits);
-
-    return add(&builder, range) ? finish(&builder, header_length) : STATUS_INVALID_PARAMETER;
 }
 
 NTSTATUS kmcl_external_from_mdl(void *header, const struct kmcl_external_limits *limits,
@@ -152,16 +126,13 @@ NTSTATUS kmcl_external_from_mdl(void *header, const struct kmcl_external_limits 
                                 uint32_t *header_length)
 {
     struct kmcl_mdl_window window = kmcl_mdl_window(mdl, offset, length);
-    struct builder builder = begin(header, limits);
     struct vmbus_gpa_range range;
+    NTSTATUS status = STATUS_INVALID_PARAMETER;
 
-    while (kmcl_mdl_window_next(&window, &range)) {
-        if (!add(&builder, &range)) {
-            return STATUS_INVALID_PARAMETER;
-        }
+    if (kmcl_mdl_window_next(&window, &range)) {
+        status = build(header, limits, &range, &window, header_length);
     }
-    return kmcl_mdl_window_is_complete(&window) ? finish(&builder, header_length)
-                                                : STATUS_INVALID_PARAMETER;
+    return kmcl_mdl_window_is_complete(&window) ? status : STATUS_INVALID_PARAMETER;
 }
 
 NTSTATUS kmcl_external_from_forced_mdl(void *header, const struct kmcl_external_limits *limits,
@@ -177,8 +148,8 @@ NTSTATUS kmcl_external_from_forced_mdl(void *header, const struct kmcl_external_
     if (length == 0 || (uint64_t)mdl->ByteOffset + offset + length > page_end) {
         return STATUS_INVALID_PARAMETER;
     }
-    const struct vmbus_gpa_range range = range_of(mdl, offset, length);
-    return single(header, limits, &range, header_length);
+    struct vmbus_gpa_range range = range_of(mdl, offset, length);
+    return build(header, limits, &range, NULL, header_length);
 }
 
 NTSTATUS kmcl_external_from_frames(void *header, const struct kmcl_external_limits *limits,
@@ -187,6 +158,6 @@ NTSTATUS kmcl_external_from_frames(void *header, const struct kmcl_external_limi
     if (count == 0 || count > limits->data_size >> PAGE_SHIFT) {
         return STATUS_INVALID_PARAMETER;
     }
-    const struct vmbus_gpa_range range = {.byte_count = count << PAGE_SHIFT, .frames = frames};
-    return single(header, limits, &range, header_length);
+    struct vmbus_gpa_range range = {.byte_count = count << PAGE_SHIFT, .frames = frames};
+    return build(header, limits, &range, NULL, header_length);
 }

@@ -270,20 +270,18 @@ static enum batch_end take_completion(struct kmcl_channel *channel, const struct
         return BATCH_GOES_ON;
     }
     channel->statistics.CompletionsReceived++;
-    if (in->payload_length == 0) {
-        ring_reader_take(channel->reader, in, NULL, NULL);
-        packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, NULL, 0);
-        return BATCH_GOES_ON;
+    if (in->payload_length > 0) {
+        incoming = take_object(channel, in->payload_length);
     }
-    incoming = take_object(channel, in->payload_length);
-    if (incoming == NULL) {
-        ring_reader_take(channel->reader, in, NULL, NULL);
-        packet->routine(kmcl_packet_handle(packet), STATUS_INSUFFICIENT_RESOURCES, NULL, 0);
-        return BATCH_GOES_ON;
+    void *copy = incoming != NULL ? incoming->copy : NULL;
+    const uint32_t length = incoming != NULL ? in->payload_length : 0;
+    ring_reader_take(channel->reader, in, NULL, copy);
+    packet->routine(kmcl_packet_handle(packet),
+                    length == in->payload_length ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES,
+                    copy, length);
+    if (incoming != NULL) {
+        keep_object(channel, incoming);
     }
-    ring_reader_take(channel->reader, in, NULL, incoming->copy);
-    packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, incoming->copy, in->payload_length);
-    keep_object(channel, incoming);
     return BATCH_GOES_ON;
 }
 

@@ -88,7 +88,7 @@ void kmcl_break(struct kmcl_channel *channel)
     }
     channel->broken = true;
     channel->statistics.RingFaults += fault->kind != RING_FAULT_NONE;
-    log_warning("kmcl", "%s: closing the channel: %s %#" PRIx64, channel->name,
+    log_warning("kmcl", "%s: closing the channel: %s 0x%" PRIx64, channel->name,
                 ring_fault_name(fault->kind), fault->value);
     kmcl_leave(channel);
 }
@@ -304,8 +304,8 @@ static void wait_for(struct kmcl_channel *channel, bool (*condition)(void *chann
     if (wait_until(condition, channel, clock_after(KMCL_PATIENCE))) {
         return;
     }
-    log_warning("kmcl", "%s: still %s; %u delivered packets are not completed", channel->name,
-                kmcl_state_name(channel->state), (unsigned)channel->outstanding);
+    kmcl_warn(channel,
+              "waits for packets that the driver has not completed:", channel->outstanding);
     (void)wait_until(condition, channel, WAIT_WITHOUT_LIMIT);
 }
 
