@@ -185,28 +185,26 @@ void ring_reader_take(struct ring_reader *reader, const struct ring_packet_in *p
         (void)ring_copy(payload, reader->data + start, packet->payload_length);
 }
 
-/* All cases of next. */
+/* Next for any packet, any place. */
 static __attribute__((noinline)) enum ring_status next_in_pieces(struct ring_reader *reader,
                                                                  void *buffer, size_t capacity,
                                                                  struct ring_packet_in *packet)
 {
     enum ring_status status = ring_reader_peek(reader, packet);
-    uint32_t extension_length = packet->extension_length;
     unsigned char *payload = buffer;
 
     if (status != RING_OK)
         return status;
-    if (extension_length + packet->payload_length > capacity) {
+    if (packet->extension_length + packet->payload_length > capacity) {
         reader->oversize++;
         take_in_pieces(reader, packet, NULL, NULL);
         return RING_TOO_LARGE;
     }
-    take_in_pieces(reader, packet, buffer, payload + extension_length);
+    take_in_pieces(reader, packet, buffer, payload + packet->extension_length);
     return RING_OK;
 }
 
-/* Once a burst, when all that was known to be there is taken; or the last word of the area is next.
- */
+/* Once a burst, when all that was known is taken; or when the last word of the area is next. */
 static __attribute__((noinline)) enum ring_status look_and_next(struct ring_reader *reader,
                                                                 void *buffer, size_t capacity,
                                                                 struct ring_packet_in *packet)
