@@ -17,31 +17,32 @@ uint32_t kmcl_packet_object_size(const struct kmcl_channel *channel)
            ((channel->packet_size + 7) & ~7u);
 }
 
-/* Makes sure that `more` further packet objects find a slot, or that the table has reached its
- * limit. */
+/*
+ * Counts one more packet object, for which the table should have a slot. No memory: it has to wait
+ * for one, unless there is none at all, which is the one way to fail.
+ */
 static bool reserve_slot(struct kmcl_channel *channel)
 {
+    struct kmcl_transaction_table *table = &channel->transactions;
     enum irql level = spin_lock_acquire(&channel->lock);
-    uint32_t wanted = ++channel->slots_wanted;
-    uint32_t capacity = channel->transactions.capacity;
-    struct kmcl_transaction *unused;
+    uint32_t capacity = table->capacity;
+    bool is_enough = ++channel->slots_wanted <= capacity;
 
     spin_lock_release(&channel->lock, level);
-    if (wanted <= capacity || capacity >= KMCL_TRANSACTION_LIMIT) {
+    if (is_enough || capacity >= KMCL_TRANSACTION_LIMIT) {
         return true;
     }
     capacity = capacity == 0 ? FIRST_SLOTS : 2 * capacity;
-    unused = memory_allocate(capacity * sizeof(*unused));
+    struct kmcl_transaction *slots = memory_allocate((size_t)capacity * sizeof(*slots));
     level = spin_lock_acquire(&channel->lock);
-    if (unused == NULL) {
-        channel->slots_wanted--;
-    } else if (capacity > channel->transactions.capacity) {
-        unused = kmcl_transaction_grow(&channel->transactions, unused, capacity);
+    if (slots != NULL && capacity > table->capacity) {
+        slots = kmcl_transaction_grow(table, slots, capacity);
     }
-    bool grown = wanted <= channel->transactions.capacity;
+    is_enough = table->capacity > 0;
+    channel->slots_wanted -= !is_enough;
     spin_lock_release(&channel->lock, level);
-    memory_free(unused);
-    return grown;
+    memory_free(slots);
+    return is_enough;
 }
 
 static void initialise(struct kmcl_channel *channel, struct kmcl_packet *packet)
@@ -62,6 +63,25 @@ static VOID free_when_done(VMBPACKET Packet, NTSTATUS Status, PVOID Buffer, UINT
     kmcl_packet_free(kmcl_packet_of(Packet));
 }
 
+/* A packet object from the heap. */
+static struct kmcl_packet *make(struct kmcl_channel *channel)
+{
+    struct kmcl_packet *packet = NULL;
+
+    if (reserve_slot(channel)) {
+        packet = memory_allocate(kmcl_packet_object_size(channel));
+        enum irql level = spin_lock_acquire(&channel->lock);
+        channel->packets_live += packet != NULL;
+        channel->slots_wanted -= packet == NULL;
+        spin_lock_release(&channel->lock, level);
+    }
+    if (packet != NULL) {
+        initialise(channel, packet);
+        packet->from_heap = true;
+    }
+    return packet;
+}
+
 struct kmcl_packet *kmcl_packet_allocate(struct kmcl_channel *channel)
 {
     enum irql level = spin_lock_acquire(&channel->lock);
@@ -73,25 +93,12 @@ struct kmcl_packet *kmcl_packet_allocate(struct kmcl_channel *channel)
     }
     spin_lock_release(&channel->lock, level);
     if (packet == NULL) {
-        if (!reserve_slot(channel)) {
-            return NULL;
-        }
-        packet = memory_allocate(kmcl_packet_object_size(channel));
-        level = spin_lock_acquire(&channel->lock);
-        if (packet == NULL) {
-            channel->slots_wanted--;
-        } else {
-            channel->packets_live++;
-        }
-        spin_lock_release(&channel->lock, level);
-        if (packet == NULL) {
-            return NULL;
-        }
-        initialise(channel, packet);
-        packet->from_heap = true;
+        packet = make(channel);
     }
-    packet->routine = free_when_done;
-    packet->pointer = NULL;
+    if (packet != NULL) {
+        packet->routine = free_when_done;
+        packet->pointer = NULL;
+    }
     return packet;
 }
 
