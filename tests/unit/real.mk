@@ -6,3 +6,6 @@ real_test_hv_discovery := arch/x86_64/hypervisor_words.c
 
 # The thread sanitizer sees only what was built for it.
 real_tsan_ring := $(wildcard vmbus/ring_*.c)
+
+# The machine between a real guest and a real host, by name: the archive has another one (fake_host) of the same names.
+$(foreach test,$(filter test_server_%,$(unit_tests)),$(eval real_$(test) += tests/unit/support/loopback.c))

@@ -268,8 +268,7 @@ static void unmap_rings(struct vmbus_server_channel *channel)
     }
 }
 
-/* Locked. */
-static void let_go_of_ring(struct vmbus_server_channel *channel)
+void server_channel_let_go_of_ring(struct vmbus_server_channel *channel)
 {
     struct gpadl *ring = channel->ring;
 
@@ -307,7 +306,7 @@ static void refuse_open(struct vmbus_server_channel *channel, uint32_t status)
     channel->restored = false;
     atomic_store_explicit(&channel->event_vp, NO_EVENTS, memory_order_release);
     server_channel_transition(channel, restored ? VMBUS_SERVER_REVOKED : VMBUS_SERVER_OFFERED);
-    let_go_of_ring(channel);
+    server_channel_let_go_of_ring(channel);
     if (restored) {
         server_due(channel->server, &channel->due, DUE_RESCIND);
     } else {
@@ -348,7 +347,7 @@ void vmbus_server_close_done(struct vmbus_server_channel *channel)
     unmap_rings(channel);
     previous = server_lock(channel->server);
     channel->restored = false;
-    let_go_of_ring(channel);
+    server_channel_let_go_of_ring(channel);
     server_channel_closed(channel);
     server_settle(channel->server, previous);
 }

@@ -11,7 +11,7 @@
  *   offer.c       channels come and go
  *   channel.c     opening, closing, signals
  *   gpadl.c       lists of guest pages
- *   save.c        all of it as bytes; restore.c from bytes
+ *   save.c        all of it as bytes; restore.c, join.c back from bytes (saved.h)
  *
  * The server's lock guards everything here except what is marked. "Locked" in a function's comment:
  * its caller holds the lock. Effects that must not happen under it are left as things due (messages
@@ -287,6 +287,14 @@ server_message_handler server_relid_released_received;
 /* The channel that the guest knows under this number, or NULL. Locked. */
 struct vmbus_server_channel *server_channel_known(struct vmbus_server *server, uint32_t relid);
 
+/* The standing or the revoked channel of this device that is not gone, or NULL. Locked. */
+struct vmbus_server_channel *server_channel_find(const struct vmbus_server *server,
+                                                 const struct vmbus_server_offer *offer,
+                                                 bool revoked);
+
+/* Gives it a free number. Locked. */
+void server_channel_number(struct vmbus_server_channel *channel, uint32_t relid);
+
 /* Numbers channels that wait for a number, where that is possible now. Locked. */
 void server_number_channels(struct vmbus_server *server);
 
@@ -296,6 +304,9 @@ void server_offer_now(struct vmbus_server_channel *channel);
 /* The connection is over: the guest knows the channel no more. Locked; it may be gone afterwards.
  */
 void server_channel_guest_left(struct vmbus_server_channel *channel);
+
+/* Takes the offer back. Locked; a channel without an owner may be gone afterwards. */
+void server_channel_revoke(struct vmbus_server_channel *channel);
 
 /* The owner has let go of a channel that was closing, or given a restored one up. Locked. */
 void server_channel_closed(struct vmbus_server_channel *channel);
@@ -319,6 +330,9 @@ void server_channel_start_opening(struct vmbus_server_channel *channel,
 
 /* The owner has to let go of a channel that is opening or open. Locked. */
 void server_channel_start_closing(struct vmbus_server_channel *channel);
+
+/* Nobody uses the rings of the channel any more. Locked. */
+void server_channel_let_go_of_ring(struct vmbus_server_channel *channel);
 
 /* Whether its owner may be using it. */
 static inline bool server_state_is_active(enum vmbus_server_state state)
@@ -367,5 +381,13 @@ void server_gpadls_forget(struct vmbus_server_channel *channel);
 
 /* Takes it off its channel and frees it. Locked. */
 void server_gpadl_free(struct gpadl *gpadl);
+
+/* ---- join.c ---- */
+
+/*
+ * `server`, which has seen no guest, goes on as `scratch`, which was built of saved bytes and is
+ * sound. What stays in `scratch` is for the caller to free. Locked.
+ */
+void server_join(struct vmbus_server *server, struct vmbus_server *scratch);
 
 #endif

@@ -28,9 +28,9 @@ static bool is_same_device(const struct vmbus_server_offer *a, const struct vmbu
            vmbus_guid_equal(&a->interface_instance, &b->interface_instance);
 }
 
-/* The standing or the revoked channel of a device that is not gone. Locked. */
-static struct vmbus_server_channel *find(const struct vmbus_server *server,
-                                         const struct vmbus_server_offer *offer, bool revoked)
+struct vmbus_server_channel *server_channel_find(const struct vmbus_server *server,
+                                                 const struct vmbus_server_offer *offer,
+                                                 bool revoked)
 {
     struct vmbus_server_channel *channel = server->channels;
 
@@ -55,7 +55,7 @@ static uint32_t free_relid(const struct vmbus_server *server, uint32_t wish)
     return 0;
 }
 
-static void set_relid(struct vmbus_server_channel *channel, uint32_t relid)
+void server_channel_number(struct vmbus_server_channel *channel, uint32_t relid)
 {
     channel->relid = relid;
     channel->server->by_relid[relid] = channel;
@@ -66,7 +66,7 @@ void server_number_channels(struct vmbus_server *server)
     for (struct vmbus_server_channel *channel = server->channels;
          channel != NULL && server->unnumbered != 0; channel = channel->next) {
         if (channel->relid != 0 || channel->state != VMBUS_SERVER_WAITING ||
-            find(server, &channel->offer, true) != NULL) {
+            server_channel_find(server, &channel->offer, true) != NULL) {
             continue;
         }
         uint32_t relid = free_relid(server, channel->offer.relid);
@@ -74,7 +74,7 @@ void server_number_channels(struct vmbus_server *server)
             return;
         }
         server->unnumbered--;
-        set_relid(channel, relid);
+        server_channel_number(channel, relid);
         server_offer_now(channel);
     }
 }
@@ -99,14 +99,14 @@ static enum vmbus_status check(const struct vmbus_server *server,
     struct vmbus_server_offer primary = *offer;
 
     primary.sub_channel_index = 0;
-    if (find(server, offer, false) != NULL) {
+    if (server_channel_find(server, offer, false) != NULL) {
         return VMBUS_REFUSED;
     }
-    if (offer->sub_channel_index != 0 && find(server, &primary, false) == NULL) {
+    if (offer->sub_channel_index != 0 && server_channel_find(server, &primary, false) == NULL) {
         return VMBUS_BAD_ARGUMENT;
     }
     *relid = 0;
-    if (find(server, offer, true) != NULL) {
+    if (server_channel_find(server, offer, true) != NULL) {
         return VMBUS_OK;
     }
     *relid = free_relid(server, offer->relid);
@@ -144,7 +144,7 @@ enum vmbus_status vmbus_server_offer(struct vmbus_server *server,
     *server->channels_end = channel;
     server->channels_end = &channel->next;
     if (relid != 0) {
-        set_relid(channel, relid);
+        server_channel_number(channel, relid);
     } else {
         server->unnumbered++;
     }
@@ -204,10 +204,9 @@ void server_channel_retire(struct vmbus_server_channel *channel)
     }
 }
 
-void vmbus_server_revoke(struct vmbus_server_channel *channel)
+void server_channel_revoke(struct vmbus_server_channel *channel)
 {
     struct vmbus_server *server = channel->server;
-    enum irql previous = server_lock(server);
 
     ASSERT(!channel->revoked);
     channel->revoked = true;
@@ -238,6 +237,14 @@ void vmbus_server_revoke(struct vmbus_server_channel *channel)
         break; /* rescinded already, after a restore */
     }
     server_channel_retire(channel);
+}
+
+void vmbus_server_revoke(struct vmbus_server_channel *channel)
+{
+    struct vmbus_server *server = channel->server;
+    enum irql previous = server_lock(server);
+
+    server_channel_revoke(channel);
     server_settle(server, previous);
 }
 
