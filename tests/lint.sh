@@ -54,5 +54,8 @@ for file in "${c_files[@]}"; do
     }
 done
 
+echo "lint: the tables of tests/README.md"
+bash tests/check_tables.sh || finding check_tables.sh
+
 [ $status -ne 0 ] || echo "lint: no findings"
 exit $status

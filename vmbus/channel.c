@@ -6,6 +6,7 @@
 #include "hv/hypercall.h"
 #include "hv/hypervisor.h"
 #include "kernel/clock.h"
+#include "kernel/log.h"
 #include "kernel/pages.h"
 #include "kernel/panic.h"
 #include "vmbus/connection.h"
@@ -190,6 +191,8 @@ void vmbus_channel_free_rings(struct vmbus_channel *channel, bool given_back)
         pages_free(memory, channel->ring_pages);
     } else {
         vmbus_keep_pages(channel->ring_pages);
+        log_warning("vmbus", "channel %u: the host does not give %u pages of its rings back",
+                    (unsigned)channel->offer.relid, (unsigned)channel->ring_pages);
     }
 }
 

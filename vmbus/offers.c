@@ -319,6 +319,10 @@ bool vmbus_channel_release(struct vmbus_channel *channel)
     vmbus_unlock(previous);
     if (standing) {
         status = vmbus_post(&released, sizeof(released), clock_after(VMBUS_ANSWER_LIMIT));
+        if (status == VMBUS_POST_FAILED) {
+            log_warning("vmbus", "channel %u: its number cannot be given back",
+                        (unsigned)released.relid);
+        }
     }
     /* A host drops the GPADLs of a channel with its number, or all with the connection. */
     bool given_back =

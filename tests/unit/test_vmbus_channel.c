@@ -261,6 +261,7 @@ static void m14_rings_that_are_never_given_back_are_kept(void **state)
     vmbus_channel_close(owner.channel);
     assert_true(took_about(start, VMBUS_ANSWER_LIMIT));
     assert_int_equal(vmbus_test_counts().pages_kept, 7);
+    assert_int_equal(vmbus_test_lines("channel 5: the host does not give 7 pages"), 1);
     assert_int_equal(vmbus_channel_state(owner.channel), VMBUS_CHANNEL_OFFERED);
     vmbus_test_give_back(&owner);
 }

@@ -359,6 +359,7 @@ static void offers_that_never_end_do_not_hold_up_the_guest(void **state)
     host_add(&offer);
     vmbus_test_connect();
     assert_true(clock_now() - start >= VMBUS_ANSWER_LIMIT);
+    assert_true(clock_now() - start < VMBUS_ANSWER_LIMIT + CLOCK_SECOND);
     assert_non_null(vmbus_test_channel(6));
     assert_int_equal(vmbus_test_lines("\n"), 1);
     /* Late is not wrong. */
@@ -413,6 +414,7 @@ static void unload_without_answer_has_a_limit_and_keeps_memory(void **state)
     host.unload = HOST_IGNORES;
     assert_int_equal(vmbus_disconnect(), VMBUS_NO_ANSWER);
     assert_true(clock_now() - start >= VMBUS_ANSWER_LIMIT);
+    assert_true(clock_now() - start < VMBUS_ANSWER_LIMIT + CLOCK_SECOND);
     assert_int_equal(vmbus_connection_state(), VMBUS_FAILED);
     assert_int_equal(vmbus_test_counts().pages_kept, 2);
     assert_int_equal(vmbus_test_lines("UNLOAD: no answer"), 1);

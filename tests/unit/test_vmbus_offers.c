@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "kernel/clock.h"
 #include "kernel/irql.h"
 #include "vmbus/connection.h"
 #include "vmbus/offers.h"
@@ -511,9 +512,14 @@ static void a_release_that_nobody_takes_has_a_limit(void **state)
     vmbus_test_connect();
     host_rescind(5);
     host.post_status = HV_STATUS_INSUFFICIENT_BUFFERS;
+    uint64_t start = clock_now();
     host_run();
+    assert_true(clock_now() - start >= VMBUS_ANSWER_LIMIT);
+    assert_true(clock_now() - start < VMBUS_ANSWER_LIMIT + CLOCK_SECOND);
     assert_null(vmbus_test_channel(5));
     assert_int_equal(host_count(HOST_RELID_RELEASED), 0);
+    assert_int_equal(vmbus_test_lines("channel 5: its number cannot be given back"), 1);
+    assert_int_equal(vmbus_test_lines("\n"), 1);
 }
 
 static void a_rescind_that_was_not_worked_on_ends_with_the_connection(void **state)
