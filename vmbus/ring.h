@@ -89,9 +89,9 @@ struct ring_packet_out {
     uint16_t type;             /* enum ring_packet_type */
     uint16_t flags;            /* RING_PACKET_FLAG_* */
     uint32_t extension_length; /* of the type's header, at the start of `head`; multiple of 8 */
-    uint32_t head_length;      /* multiple of 8, extension_length or more */
+    uint32_t head_length;      /* multiple of 8, extension_length or more; 0: no head */
     uint32_t payload_length;   /* any */
-    const void *head;          /* NULL: none, and the two lengths of it are not looked at */
+    const void *head;          /* neither it nor extension_length is looked at without a head */
     const void *payload;       /* not looked at if payload_length is 0 */
 };
 

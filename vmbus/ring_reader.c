@@ -134,22 +134,30 @@ static __attribute__((noinline)) enum ring_status refuse(struct ring_reader *rea
  */
 enum ring_status ring_reader_peek(struct ring_reader *reader, struct ring_packet_in *packet)
 {
-    uint32_t index = reader->index;
+    size_t index = reader->index;
+    const unsigned char *at = reader->data + index;
+    const unsigned char *second = at + 8;
     uint64_t word;
     uint32_t length;
     uint32_t data_offset;
 
     if (index == reader->write_index)
         return look_and_peek(reader, packet);
-    word = ring_load_word(reader->data + index);
+    word = ring_load_word(at);
     length = descriptor_length(word);
     data_offset = descriptor_data_offset(word);
     memcpy(packet, &word, sizeof(word));
-    packet->transaction_id = ring_load_word(reader->data + ring_advance(reader->size, index, 8));
     packet->extension_length = data_offset - 16;
     packet->payload_length = length - data_offset;
-    if (data_offset < 16 || data_offset > length || length + 8 > known_available(reader))
+    if (data_offset < 16 || data_offset > length)
         return refuse(reader, word);
+    if (index + length + 8 > reader->limit) {
+        if (length + 8 > known_available(reader))
+            return refuse(reader, word);
+        if (index + 8 == reader->size)
+            second = reader->data;
+    }
+    packet->transaction_id = ring_load_word(second);
     return RING_OK;
 }
 

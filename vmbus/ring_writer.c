@@ -114,8 +114,8 @@ static inline uint64_t descriptor_word(const struct ring_packet_out *packet,
 static __attribute__((noinline)) enum ring_status
 put_in_pieces(struct ring_writer *writer, const struct ring_packet_out *packet)
 {
-    uint32_t head_length = packet->head != NULL ? packet->head_length : 0;
-    uint32_t extension_length = packet->head != NULL ? packet->extension_length : 0;
+    uint32_t head_length = packet->head_length;
+    uint32_t extension_length = head_length != 0 ? packet->extension_length : 0;
     uint64_t need = ring_packet_size(head_length, packet->payload_length);
     unsigned char *data = writer->data;
     uint32_t size = writer->size;
@@ -157,7 +157,7 @@ enum ring_status ring_writer_put(struct ring_writer *writer, const struct ring_p
     uint64_t end = start + total;
     unsigned char *at = writer->data + start;
 
-    if (end > writer->limit || packet->head != NULL)
+    if (end > writer->limit || packet->head_length != 0)
         return put_in_pieces(writer, packet);
     writer->index = (uint32_t)end;
     /* Zeroes the padding: what else the word holds is written behind it. */

@@ -551,8 +551,9 @@ static void random_hostility_never_leaves_the_ring(void **state)
             struct ring_packet_in in;
             struct ring_packet_out out = {
                 .type = 6,
-                .head = test_random(&random_state) % 2 == 0 ? payload : NULL,
-                .head_length = (uint32_t)(test_random(&random_state) % 12 * 8),
+                .head = payload,
+                .head_length = (uint32_t)(test_random(&random_state) % 2 *
+                                          (test_random(&random_state) % 12) * 8),
                 .payload = payload,
                 .payload_length = (uint32_t)(test_random(&random_state) % 600),
             };
