@@ -8,6 +8,7 @@
 #include "kernel/wait.h"
 #include "vmbus/channel.h"
 #include "vmbus/connection.h"
+#include "vmbus/offers.h"
 
 /* ---- messages of a GPADL ---- */
 
@@ -106,7 +107,7 @@ enum gpadl_state {
 /* On the list of the bus, under its lock. */
 struct gpadl {
     struct gpadl *next;
-    const struct vmbus_channel *channel;
+    struct vmbus_channel *channel;
     uint32_t id;
     enum gpadl_state state;
     struct event answered;
@@ -123,6 +124,10 @@ static struct gpadl *find(uint32_t id)
     return gpadl;
 }
 
+/*
+ * While one of the calls below is at work it holds a reference to the channel: what runs during its
+ * waits may see the channel rescinded and give it up.
+ */
 static void add(struct gpadl *gpadl)
 {
     enum irql previous = vmbus_lock();
@@ -133,6 +138,7 @@ static void add(struct gpadl *gpadl)
     } while (gpadl->id == 0 || find(gpadl->id) != NULL);
     gpadl->next = vmbus_bus.gpadls;
     vmbus_bus.gpadls = gpadl;
+    gpadl->channel->references++;
     vmbus_unlock(previous);
 }
 
@@ -244,17 +250,16 @@ enum vmbus_status vmbus_gpadl_create(struct vmbus_channel *channel,
     if (status == VMBUS_OK) {
         (void)event_wait(&gpadl->answered, deadline);
     }
-    if (status == VMBUS_OK && gpadl->state == GPADL_CREATED && !vmbus_channel_lost(channel)) {
-        return VMBUS_OK;
+    if (status != VMBUS_OK || gpadl->state != GPADL_CREATED || vmbus_channel_lost(channel)) {
+        enum gpadl_state state = drop(gpadl);
+        if (vmbus_channel_lost(channel)) {
+            status = VMBUS_RESCINDED;
+        } else if (status == VMBUS_OK) {
+            status = state == GPADL_REFUSED ? VMBUS_REFUSED : VMBUS_NO_ANSWER;
+        }
     }
-    enum gpadl_state state = drop(gpadl);
-    if (vmbus_channel_lost(channel)) {
-        return VMBUS_RESCINDED;
-    }
-    if (status != VMBUS_OK) {
-        return status;
-    }
-    return state == GPADL_REFUSED ? VMBUS_REFUSED : VMBUS_NO_ANSWER;
+    vmbus_channel_put(channel);
+    return status;
 }
 
 enum vmbus_status vmbus_gpadl_teardown(struct vmbus_channel *channel, uint32_t gpadl_id)
@@ -273,6 +278,7 @@ enum vmbus_status vmbus_gpadl_teardown(struct vmbus_channel *channel, uint32_t g
         gpadl = NULL;
     }
     if (gpadl != NULL) {
+        channel->references++;
         gpadl->state = GPADL_TEARING_DOWN;
         event_clear(&gpadl->answered);
     }
@@ -285,11 +291,13 @@ enum vmbus_status vmbus_gpadl_teardown(struct vmbus_channel *channel, uint32_t g
     if (status == VMBUS_OK) {
         (void)event_wait(&gpadl->answered, deadline);
     }
-    if (drop(gpadl) == GPADL_TORN_DOWN) {
-        return VMBUS_OK;
+    bool given_back = drop(gpadl) == GPADL_TORN_DOWN;
+    if (!given_back && vmbus_connection_state() != VMBUS_CONNECTED) {
+        given_back = vmbus_connection_gave_memory_back();
+        status = VMBUS_NO_ANSWER;
+    } else {
+        status = vmbus_channel_lost(channel) ? VMBUS_RESCINDED : VMBUS_NO_ANSWER;
     }
-    if (vmbus_connection_state() != VMBUS_CONNECTED) {
-        return vmbus_connection_gave_memory_back() ? VMBUS_OK : VMBUS_NO_ANSWER;
-    }
-    return vmbus_channel_lost(channel) ? VMBUS_RESCINDED : VMBUS_NO_ANSWER;
+    vmbus_channel_put(channel);
+    return given_back ? VMBUS_OK : status;
 }

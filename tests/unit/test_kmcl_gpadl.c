@@ -5,6 +5,7 @@
 
 #include "kernel/clock.h"
 #include "kernel/pages.h"
+#include "kernel/wait.h"
 #include "tests/unit/kmcl/kmcl_test.h"
 
 static UINT8 memory[8 * PAGE_SIZE] __attribute__((aligned(4096)));
@@ -273,6 +274,73 @@ static void a_rescind_releases_a_delete_that_waits(void **state)
     driver_end(&driver);
 }
 
+static bool is_disabled(void *context)
+{
+    struct driver *driver = context;
+
+    return strcmp(KmclChannelStateName(driver->channel), "disabled") == 0;
+}
+
+/* Other work, which happens to run in the middle of a wait for the host and waits itself. */
+static void rescind_and_see_the_channel_go(struct driver *driver)
+{
+    host_rescind(RELID);
+    assert_true(wait_until(is_disabled, driver, clock_after(CLOCK_SECOND)));
+}
+
+static void the_channel_may_go_while_a_gpadl_is_created(void **state)
+{
+    struct driver driver = {0};
+    struct script script;
+
+    (void)state;
+    driver_start(&driver);
+    host.gpadl = HOST_IGNORES;
+    script_start(&script, &driver, rescind_and_see_the_channel_go);
+    assert_int_equal(
+        VmbChannelCreateGpadlFromBuffer(driver.channel, 0, memory, PAGE_SIZE, &handles[0]),
+        STATUS_DEVICE_REMOVED);
+    driver_end(&driver);
+}
+
+static void the_channel_may_go_while_a_gpadl_is_deleted(void **state)
+{
+    struct driver driver = {0};
+    struct script script;
+
+    (void)state;
+    driver_start(&driver);
+    assert_int_equal(
+        VmbChannelCreateGpadlFromBuffer(driver.channel, 0, memory, PAGE_SIZE, &handles[0]),
+        STATUS_SUCCESS);
+    script_start(&script, &driver, rescind_and_see_the_channel_go);
+    VmbChannelDeleteGpadl(driver.channel, handles[0]);
+    driver_end(&driver);
+}
+
+static void break_and_see_the_channel_go(struct driver *driver)
+{
+    host.tolerant = true;
+    host_set_write_index(RELID, 3);
+    assert_true(wait_until(is_disabled, driver, clock_after(CLOCK_SECOND)));
+}
+
+static void a_gpadl_of_a_channel_that_closed_meanwhile_is_taken_back(void **state)
+{
+    struct driver driver = {0};
+    struct script script;
+
+    (void)state;
+    driver_start(&driver);
+    script_start(&script, &driver, break_and_see_the_channel_go);
+    assert_int_equal(
+        VmbChannelCreateGpadlFromBuffer(driver.channel, 0, memory, PAGE_SIZE, &handles[0]),
+        STATUS_DEVICE_REMOVED);
+    assert_int_equal(vmbus_test_lines("write index out of range 0x3\n"), 1);
+    assert_int_equal(host_gpadls(), 0);
+    driver_end(&driver);
+}
+
 static void gpadl_calls_above_passive_stop_the_guest(void **state)
 {
     struct driver driver = {0};
@@ -300,6 +368,9 @@ int main(void)
         kmcl_test(gpadls_that_a_driver_leaves_are_deleted_with_a_warning),
         kmcl_test(gpadls_of_an_opened_callback_that_fails_are_deleted),
         kmcl_test(a_rescind_releases_a_delete_that_waits),
+        kmcl_test(the_channel_may_go_while_a_gpadl_is_created),
+        kmcl_test(the_channel_may_go_while_a_gpadl_is_deleted),
+        kmcl_test(a_gpadl_of_a_channel_that_closed_meanwhile_is_taken_back),
         kmcl_test(gpadl_calls_above_passive_stop_the_guest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -507,6 +507,22 @@ static void a_packet_can_be_failed_later_too(void **state)
     driver_end(&driver);
 }
 
+static void a_packet_larger_than_ours_can_be_failed_later(void **state)
+{
+    struct driver driver = {0};
+    UINT8 bytes[4000] = {0};
+
+    (void)state;
+    driver_make(&driver);
+    driver.on_packet = keep;
+    driver_start(&driver);
+    assert_int_equal(host_put_inband(RELID, 0x51, true, bytes, sizeof(bytes)), RING_OK);
+    settle();
+    VmbChannelPacketFail(driver.kept[0]);
+    assert_int_equal(vmbus_test_lines("the driver failed transaction 0x51"), 1);
+    driver_end(&driver);
+}
+
 /* ---- passive processing and deferral (K12) ---- */
 
 static void passive_processing_moves_callbacks_to_passive(void **state)
@@ -1024,6 +1040,7 @@ int main(void)
         kmcl_test(a_quota_of_zero_is_ignored_with_a_warning),
         kmcl_test(a_failed_packet_stops_the_queue_until_the_channel_is_opened_anew),
         kmcl_test(a_packet_can_be_failed_later_too),
+        kmcl_test(a_packet_larger_than_ours_can_be_failed_later),
         kmcl_test(passive_processing_moves_callbacks_to_passive),
         kmcl_test(a_deferred_packet_comes_again_at_passive_and_before_all_others),
         kmcl_test(a_deferred_packet_waits_for_the_next_start_over_a_pause),

@@ -96,6 +96,7 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
 {
     struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
     struct kmcl_channel *channel = incoming->channel;
+    const uint64_t id = incoming->reply.wire.transaction_id;
 
     require_delivered(incoming, __func__);
     kmcl_external_release(incoming);
@@ -106,8 +107,7 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
     }
     kmcl_incoming_recycle(channel, incoming);
     spin_lock_release(&channel->lock, level);
-    kmcl_warn(channel, "nothing more is received: the driver failed transaction",
-              incoming->reply.wire.transaction_id);
+    kmcl_warn(channel, "nothing more is received: the driver failed transaction", id);
 }
 
 VOID VmbChannelPacketDeferToPassive(VMBPACKETCOMPLETION PacketCompletionContext)

@@ -9,6 +9,7 @@ static NTSTATUS create(struct kmcl_channel *channel, const struct kmcl_mdl_windo
                        size_t count, uint32_t *handle)
 {
     struct kmcl_mdl_window rest = *window;
+    struct vmbus_channel *bus = channel->bus;
     struct vmbus_gpa_range *ranges = memory_allocate(count * sizeof(*ranges));
     struct kmcl_gpadl *gpadl = memory_allocate(sizeof(*gpadl));
     enum vmbus_status status = VMBUS_NO_MEMORY;
@@ -17,7 +18,12 @@ static NTSTATUS create(struct kmcl_channel *channel, const struct kmcl_mdl_windo
         for (size_t i = 0; i < count; i++) {
             (void)kmcl_mdl_window_next(&rest, &ranges[i]);
         }
-        status = vmbus_gpadl_create(channel->bus, ranges, count, &gpadl->id);
+        status = vmbus_gpadl_create(bus, ranges, count, &gpadl->id);
+        if (status == VMBUS_OK && channel->writer == NULL) {
+            /* Closed while we waited: nobody would delete it any more. */
+            status = vmbus_gpadl_teardown(bus, gpadl->id);
+            status = status == VMBUS_OK ? VMBUS_RESCINDED : status;
+        }
     }
     memory_free(ranges);
     if (status != VMBUS_OK) {
