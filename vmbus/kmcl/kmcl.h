@@ -453,6 +453,9 @@ bool kmcl_intake_stop(struct kmcl_channel *channel);
 /* Frees what the drain keeps. The intake is off. */
 void kmcl_intake_discard(struct kmcl_channel *channel);
 
+/* An object to keep a copy of `size` bytes in, or more. NULL: no memory. At or below DISPATCH. */
+struct kmcl_incoming *kmcl_incoming_allocate(struct kmcl_channel *channel, uint32_t size);
+
 /* Makes an object, so that the drain always has one for a packet of usual size. False: no memory.
  * Before opening. */
 bool kmcl_incoming_prepare(struct kmcl_channel *channel);

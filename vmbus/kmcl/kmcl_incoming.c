@@ -19,8 +19,7 @@
 
 /* ---- objects ---- */
 
-/* An object to keep a copy of `size` bytes in, or more. NULL: no memory. */
-static struct kmcl_incoming *allocate(struct kmcl_channel *channel, uint32_t size)
+struct kmcl_incoming *kmcl_incoming_allocate(struct kmcl_channel *channel, uint32_t size)
 {
     const uint32_t capacity = size > channel->copy_size ? size : channel->copy_size;
     struct kmcl_incoming *incoming =
@@ -41,7 +40,7 @@ bool kmcl_incoming_prepare(struct kmcl_channel *channel)
 
     size = size > KMCL_INCOMING_SIZE_FLOOR ? size : KMCL_INCOMING_SIZE_FLOOR;
     channel->copy_size = ((size + 7) & ~7u) + KMCL_PIPE_HEADER_SIZE;
-    channel->spare = allocate(channel, 0);
+    channel->spare = kmcl_incoming_allocate(channel, 0);
     return channel->spare != NULL;
 }
 
@@ -72,7 +71,7 @@ static struct kmcl_incoming *find_object(struct kmcl_channel *channel, uint32_t 
         }
         spin_lock_release(&channel->lock, level);
     }
-    return incoming != NULL ? incoming : allocate(channel, size);
+    return incoming != NULL ? incoming : kmcl_incoming_allocate(channel, size);
 }
 
 /* A free object for `size` bytes; usually the one that the packet before has left. [drain] */
@@ -229,7 +228,8 @@ static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_
         kmcl_warn(channel, "no memory for a packet of bytes:", packet->payload_length);
         return BATCH_BROKEN;
     }
-    ring_reader_take(channel->reader, packet, incoming->copy + packet->payload_length,
+    ring_reader_take(channel->reader, packet,
+                     packet->extension_length > 0 ? incoming->copy + packet->payload_length : NULL,
                      incoming->copy);
     incoming->flags = has_external_data;
     incoming->extension_length = packet->extension_length;

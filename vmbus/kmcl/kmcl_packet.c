@@ -51,7 +51,6 @@ static void initialise(struct kmcl_channel *channel, struct kmcl_packet *packet)
     packet->channel = channel;
     packet->header_capacity = channel->header_capacity;
     packet->payload_capacity = channel->packet_size;
-    packet->send.wire.head = packet->storage;
 }
 
 /* A new packet's completion routine. */
@@ -233,6 +232,7 @@ NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uin
     wire->flags = flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION;
     wire->extension_length = 0;
     wire->head_length = 0;
+    wire->head = NULL; /* the ring's short way */
     wire->payload_length = length;
     wire->payload = buffer;
     return STATUS_SUCCESS;
@@ -256,6 +256,7 @@ static NTSTATUS add_external(struct kmcl_packet *packet, NTSTATUS status)
     struct ring_packet_out *wire = &packet->send.wire;
 
     wire->extension_length = wire->head_length;
+    wire->head = packet->storage;
     wire->type = RING_PACKET_DATA_GPA_DIRECT;
     return status;
 }

@@ -52,6 +52,7 @@ static enum ring_status put_packet(struct kmcl_channel *channel, struct kmcl_pac
         }
         memcpy(packet->storage + wire->extension_length, &header, sizeof(header));
         wire->head_length = wire->extension_length + (uint32_t)sizeof(header);
+        wire->head = packet->storage;
     }
     if (wire->flags == 0) {
         return ring_writer_put(channel->writer, wire);
