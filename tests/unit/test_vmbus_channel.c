@@ -212,15 +212,27 @@ static void m16_no_answer_to_the_rings_has_a_limit(void **state)
     vmbus_test_give_back(&owner);
 }
 
+/* What fits an open in all numbers but one. */
+static bool answer_wrongly(void *context, const struct host_message *message)
+{
+    uint32_t open_id = host_word(message, 12);
+
+    (void)context;
+    if (host_word(message, 0) == HOST_OPEN) {
+        host_send_words(HOST_OPEN_RESULT, 20, 6, open_id, 0);
+        host_send_words(HOST_OPEN_RESULT, 20, 5, open_id + 1, 0);
+        host_send_words(HOST_OPEN_RESULT, 20, 2048, open_id, 0);
+        host_send_words(HOST_OPEN_RESULT, 20, UINT32_MAX, open_id, 0);
+    }
+    return false;
+}
+
 static void open_results_must_match(void **state)
 {
     (void)state;
     vmbus_test_claim(&owner, 5);
     host.open = HOST_IS_SILENT;
-    host_send_words(HOST_OPEN_RESULT, 20, 6, 1, 0);
-    host_send_words(HOST_OPEN_RESULT, 20, 5, 2, 0);
-    host_send_words(HOST_OPEN_RESULT, 20, 2048, 1, 0);
-    host_send_words(HOST_OPEN_RESULT, 20, UINT32_MAX, 1, 0);
+    host.hook = answer_wrongly;
     assert_int_equal(open_it(), VMBUS_NO_ANSWER);
     assert_int_equal(vmbus_test_counts().messages_unexpected, 4);
     vmbus_test_give_back(&owner);
@@ -481,6 +493,24 @@ static void rescind_before_open(void **state)
     assert_int_equal(open_it(), VMBUS_RESCINDED);
     assert_int_equal(host_count(HOST_GPADL_HEADER), 0);
     give_back_rescinded();
+}
+
+/* Between the message and the work that gives the number back. */
+static void a_rescinded_channel_cannot_be_claimed(void **state)
+{
+    struct host_offer offer = host_plain_offer(5);
+
+    (void)state;
+    host_add(&offer);
+    vmbus_test_connect();
+    struct vmbus_channel *channel = vmbus_test_channel(5);
+    host_rescind(5);
+    while (test_host_step()) {
+    }
+    assert_ptr_equal(vmbus_test_channel(5), channel);
+    assert_false(vmbus_channel_claim(channel, &owner.callbacks));
+    host_run();
+    assert_int_equal(host_count(HOST_RELID_RELEASED), 1);
 }
 
 static void rescind_while_the_rings_are_on_their_way(void **state)
@@ -794,6 +824,7 @@ int main(void)
         bus_test(without_pages_a_monitored_channel_is_signalled_by_hypercall),
         bus_test(the_monitor_latency_is_swapped),
         bus_test(rescind_before_open),
+        bus_test(a_rescinded_channel_cannot_be_claimed),
         bus_test(rescind_while_the_rings_are_on_their_way),
         bus_test(rescind_between_the_messages_of_the_rings),
         bus_test(rescind_behind_the_created_rings),

@@ -430,6 +430,25 @@ static void unload_that_nobody_takes(void **state)
     assert_int_equal(vmbus_test_counts().pages_kept, 2);
 }
 
+static bool confirm_twice(void *context, const struct host_message *message)
+{
+    (void)context;
+    if (host_word(message, 0) == HOST_UNLOAD) {
+        host_send_words(HOST_UNLOAD_COMPLETE, 8, 0, 0, 0);
+    }
+    return false;
+}
+
+static void an_unload_that_is_confirmed_twice_ends_once(void **state)
+{
+    (void)state;
+    vmbus_test_connect();
+    host.burst = true;
+    host.hook = confirm_twice;
+    assert_int_equal(vmbus_disconnect(), VMBUS_OK);
+    assert_int_equal(vmbus_test_counts().messages_unexpected, 1);
+}
+
 static void no_unload_below_3_0(void **state)
 {
     (void)state;
@@ -543,6 +562,7 @@ int main(void)
         bus_test(nothing_is_unloaded_that_was_never_connected),
         bus_test(unload_without_answer_has_a_limit_and_keeps_memory),
         bus_test(unload_that_nobody_takes),
+        bus_test(an_unload_that_is_confirmed_twice_ends_once),
         bus_test(no_unload_below_3_0),
         bus_test(a_spurious_unload_complete_changes_nothing),
         bus_test(nothing_but_the_answer_counts_while_unloading),

@@ -206,6 +206,8 @@ static void lists_that_no_host_takes_are_refused(void **state)
     assert_false(vmbus_gpadl_writer_start(&writer, 7, 1, ranges, 2));
     ranges[0].byte_count = 8191 * 4096;
     assert_false(vmbus_gpadl_writer_start(&writer, 7, 1, ranges, 1));
+    ranges[1] = ranges[0]; /* too long before the last of them */
+    assert_false(vmbus_gpadl_writer_start(&writer, 7, 1, ranges, 2));
     ranges[0].byte_count = UINT32_MAX;
     ranges[0].byte_offset = 4095;
     assert_false(vmbus_gpadl_writer_start(&writer, 7, 1, ranges, 1));
@@ -396,6 +398,20 @@ static void a_late_answer_within_the_limit_does(void **state)
     give_back();
 }
 
+/* What fits a list that is being made in all numbers but one. */
+static bool answer_wrongly(void *context, const struct host_message *message)
+{
+    uint32_t id = host_word(message, 12);
+
+    (void)context;
+    if (host_word(message, 0) == HOST_GPADL_HEADER) {
+        host_send_words(HOST_GPADL_CREATED, 20, 6, id, 0);     /* another channel */
+        host_send_words(HOST_GPADL_CREATED, 20, 5, id + 1, 0); /* another list */
+        host_send_words(HOST_GPADL_TORNDOWN, 12, id, 0, 0);    /* another question */
+    }
+    return false;
+}
+
 static void answers_must_match_in_every_number(void **state)
 {
     uint32_t id = 0;
@@ -403,12 +419,26 @@ static void answers_must_match_in_every_number(void **state)
     (void)state;
     prepare();
     host.gpadl = HOST_IS_SILENT;
-    host_send_words(HOST_GPADL_CREATED, 20, 6, 0xE1E10, 0); /* another channel */
-    host_send_words(HOST_GPADL_CREATED, 20, 5, 0xDEAD, 0);  /* another list */
-    host_send_words(HOST_GPADL_TORNDOWN, 12, 0xE1E10, 0, 0);
+    host.hook = answer_wrongly;
     assert_int_equal(vmbus_gpadl_create(owner.channel, &range, 1, &id), VMBUS_NO_ANSWER);
     assert_int_equal(vmbus_test_counts().messages_unexpected, 3);
     vmbus_test_give_back(&owner);
+}
+
+static void a_list_of_another_channel_is_left_alone(void **state)
+{
+    struct test_owner other;
+    uint32_t id;
+
+    (void)state;
+    prepare();
+    vmbus_test_claim(&other, 6);
+    assert_int_equal(vmbus_gpadl_create(owner.channel, &range, 1, &id), VMBUS_OK);
+    assert_int_equal(vmbus_gpadl_teardown(other.channel, id), VMBUS_BAD_ARGUMENT);
+    assert_int_equal(host_count(HOST_GPADL_TEARDOWN), 0);
+    assert_int_equal(vmbus_gpadl_teardown(owner.channel, id), VMBUS_OK);
+    vmbus_test_give_back(&other);
+    give_back();
 }
 
 static void the_post_that_fails_first_leaves_nothing(void **state)
@@ -625,6 +655,7 @@ int main(void)
         bus_test(a_late_answer_within_the_limit_does),
         cmocka_unit_test_setup_teardown(answers_must_match_in_every_number, vmbus_test_setup,
                                         end_with_kept_pages),
+        bus_test(a_list_of_another_channel_is_left_alone),
         bus_test(the_post_that_fails_first_leaves_nothing),
         bus_test(half_a_list_is_never_taken_back),
         cmocka_unit_test_setup_teardown(a_tear_down_that_nobody_takes, vmbus_test_setup,
