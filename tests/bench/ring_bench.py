@@ -76,6 +76,8 @@ def report(program, build):
         with_ring, without = count["next", payload, burst], count["floor", payload, burst]
         print(f"| {payload} | {burst} | {ring:.1f} | {floor:.1f} | **{ring - floor:.1f}**{mark} | {with_ring:.0f} | {without:.0f} | "
               f"**{with_ring - without:.0f}** | {signals:.0f} |")
+    print("\nFrom some size on glibc copies with one string instruction, which callgrind counts by its steps: at 16384 bytes the difference of")
+    print("instructions says nothing.")
     if unsteady:
         print("\n\\* Two runs did not agree within 5 %: " + "; ".join(unsteady) + ".")
     else:

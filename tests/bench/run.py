@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Prints the figures of README.md: for each program <name>_bench its <name>_bench.py makes tables of what it measured."""
+"""Prints the figures of README.md: for each program <name>_bench its <name>_bench.py makes tables of what it measured. A program without
+one prints them itself."""
 import argparse
 import importlib
+import importlib.util
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -17,11 +20,14 @@ def main():
     options = arguments.parse_args()
     failed = False
     for program in options.programs:
-        report = importlib.import_module(os.path.basename(program))
+        name = os.path.basename(program)
         try:
-            report.report(program, options.build)
+            if importlib.util.find_spec(name) is not None:
+                importlib.import_module(name).report(program, options.build)
+            else:
+                subprocess.run([program], check=True)
         except Exception as error:  # the other figures are still worth having
-            print(f"error: {os.path.basename(program)}: {error}", file=sys.stderr)
+            print(f"error: {name}: {error}", file=sys.stderr)
             failed = True
         sys.stdout.flush()
     return 1 if failed else 0
