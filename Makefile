@@ -27,7 +27,7 @@ drivers := $(patsubst %/,%,$(wildcard drivers/*/))
 apps    := $(patsubst apps/%/,%,$(wildcard apps/*/))
 
 # A folder is a module. These go into every image; what nothing refers to is dropped by the linker.
-modules := boot arch/$(ARCH) kernel hv vmbus vmbus/kmcl vmbus/server $(drivers)
+modules := boot arch/$(ARCH) kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers)
 
 sources_of = $(wildcard $(1)/*.c) $(wildcard $(1)/*.S)
 objects_of = $(patsubst %,$(BUILD)/$(ARCH)/%.o,$(basename $(1)))
@@ -98,7 +98,7 @@ all: $(images) $(BUILD)/compile_commands.json
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_FLAGS = -Og -g -fno-omit-frame-pointer -fno-strict-aliasing $(SANITIZERS) $(WARNINGS) $(INCLUDES) -Itests/unit/support
 # The C library's hooks and main()'s start belong to the image only: the host has its own.
-host_modules  := kernel hv vmbus vmbus/kmcl vmbus/server $(drivers)
+host_modules  := kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers)
 host_sources  := $(filter-out kernel/libc%.c,$(foreach module,$(host_modules),$(wildcard $(module)/*.c)))
 test_support  := $(wildcard tests/unit/support/*.c)
 unit_tests    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))

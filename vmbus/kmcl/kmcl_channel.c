@@ -350,7 +350,10 @@ VOID VmbChannelSetIncomingProcessingAtPassive(VMBCHANNEL Channel, BOOLEAN Requir
 
 const char *KmclChannelStateName(VMBCHANNEL Channel)
 {
-    return kmcl_state_name(kmcl_channel_of(Channel, __func__)->state);
+    const struct kmcl_channel *channel = kmcl_channel_of(Channel, __func__);
+
+    return channel->state == KMCL_SEARCHING && channel->is_server ? "offered"
+                                                                  : kmcl_state_name(channel->state);
 }
 
 VOID KmclChannelGetStatistics(VMBCHANNEL Channel, PKMCL_CHANNEL_STATISTICS Statistics)

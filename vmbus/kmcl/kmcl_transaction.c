@@ -86,3 +86,29 @@ void *kmcl_transaction_end_any(struct kmcl_transaction_table *table, uint32_t *c
     }
     return NULL;
 }
+
+bool kmcl_transaction_enter(struct kmcl_transaction_table *table, uint64_t id, void *packet)
+{
+    uint32_t number = (uint32_t)id;
+
+    if (number - 1 >= table->capacity || table->slots[number - 1].packet != NULL) {
+        return false;
+    }
+    table->slots[number - 1].packet = packet;
+    table->slots[number - 1].generation = (uint32_t)(id >> 32);
+    table->live++;
+    return true;
+}
+
+void kmcl_transaction_relist(struct kmcl_transaction_table *table)
+{
+    table->first_free = 0;
+    for (uint32_t number = table->capacity; number > 0; number--) {
+        struct kmcl_transaction *slot = &table->slots[number - 1];
+
+        if (slot->packet == NULL) {
+            slot->next_free = table->first_free;
+            table->first_free = number;
+        }
+    }
+}

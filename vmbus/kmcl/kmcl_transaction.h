@@ -44,6 +44,14 @@ void *kmcl_transaction_end(struct kmcl_transaction_table *table, uint64_t id);
 /* Lets another object take the place of a live id's packet. */
 void kmcl_transaction_replace(struct kmcl_transaction_table *table, uint64_t id, void *packet);
 
+/*
+ * For tables that are filled from outside: enters `packet` under an id that another table gave.
+ * False: beyond the capacity, or its slot is taken. After the last of them
+ * kmcl_transaction_relist() finds the free slots anew.
+ */
+bool kmcl_transaction_enter(struct kmcl_transaction_table *table, uint64_t id, void *packet);
+void kmcl_transaction_relist(struct kmcl_transaction_table *table);
+
 /* Takes out any packet at or behind slot *cursor, and moves the cursor behind it. NULL: none left.
  */
 void *kmcl_transaction_end_any(struct kmcl_transaction_table *table, uint32_t *cursor);

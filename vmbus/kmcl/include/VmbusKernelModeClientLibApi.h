@@ -4,7 +4,7 @@
 
 /*
  * KMCL, the VMBus Kernel Mode Client Library: how a driver talks over a VMBus channel. The client
- * role, for drivers in a guest (VSCs).
+ * role is for drivers in a guest (VSCs), the server role for those of a host (VSPs).
  *
  * Names, types and behaviour are those of the Windows driver documentation. "DDI: x" below stands
  * for
@@ -24,6 +24,16 @@
  * EvtChannelPostStarted } VmbChannelDisable { EvtChannelSuspend, EvtChannelClosed }  or the host
  * takes the offer back, or breaks the ring: the same callbacks. Either way the channel is Disabled
  * afterwards, and VmbChannelEnable() starts over. VmbChannelCleanup
+ *
+ * A server's channel:
+ *
+ *     VmbChannelAllocate, VmbChannelInit*, VmbServerChannelInit*
+ *     VmbChannelEnable                       offers it, paused
+ *     VmbChannelStart                        may follow at once
+ *         the guest opens:  EvtChannelOpened, EvtChannelStarted, EvtChannelPostStarted
+ *         the guest closes: EvtChannelSuspend, EvtChannelClosed; it may open again
+ *     VmbChannelDisable                      the same, if it is open; then the offer is taken back
+ *     VmbChannelCleanup
  *
  * "Flowing" below means: open, not paused, EvtChannelStarted has returned.
  *
@@ -65,6 +75,28 @@ DECLARE_HANDLE(VMBPACKETCOMPLETION);
 #define VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY 0x1
 #define VMBUS_CHANNEL_GPADL_READ_ONLY      VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY
 #define VMBUS_CHANNEL_GPADL_FLAGS          VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY
+
+/*
+ * What a server offers. Ours: the flags stand for those of the offer that have their names, and
+ * _FORCE_NEW_CHANNEL for none: if the bus is restored from a saved form the channel that was saved
+ * is rescinded, this one is offered as a new one, and packets that were restored are completed with
+ * STATUS_CANCELLED.
+ */
+#define VMBUS_SERVER_CHANNEL_INIT_FLAG_LOOPBACK_OFFER             0x1
+#define VMBUS_SERVER_CHANNEL_INIT_FLAG_ENUMERATE_DEVICE_INTERFACE 0x2
+/* Both ends put a pipe header before each payload: see VMBUS_CHANNEL_INIT_FLAG_IS_PIPE. */
+#define VMBUS_SERVER_CHANNEL_INIT_FLAG_OFFER_AS_PIPE              0x4
+#define VMBUS_SERVER_CHANNEL_INIT_FLAG_FORCE_NEW_CHANNEL          0x8
+#define VMBUS_SERVER_CHANNEL_INIT_FLAG_TLNPI_PROVIDER_OFFER       0x10
+#define VMBUS_SERVER_CHANNEL_INIT_FLAGS                                                            \
+    (VMBUS_SERVER_CHANNEL_INIT_FLAG_LOOPBACK_OFFER |                                               \
+     VMBUS_SERVER_CHANNEL_INIT_FLAG_ENUMERATE_DEVICE_INTERFACE |                                   \
+     VMBUS_SERVER_CHANNEL_INIT_FLAG_OFFER_AS_PIPE |                                                \
+     VMBUS_SERVER_CHANNEL_INIT_FLAG_FORCE_NEW_CHANNEL |                                            \
+     VMBUS_SERVER_CHANNEL_INIT_FLAG_TLNPI_PROVIDER_OFFER)
+
+/* Bytes of an offer that a server defines. */
+#define VMBUS_SERVER_CHANNEL_INIT_MAXIMUM_OFFER_DATA 120
 
 /* Each payload has a pipe header on the wire, which the library adds and takes off. */
 #define VMBUS_CHANNEL_INIT_FLAG_IS_PIPE 0x1
@@ -181,6 +213,32 @@ typedef _Function_class_(EVT_VMB_PACKET_COMPLETION_ROUTINE) VOID
                                       _In_ UINT32 BufferLength);
 typedef EVT_VMB_PACKET_COMPLETION_ROUTINE *PFN_VMB_PACKET_COMPLETION_ROUTINE;
 
+/*
+ * A packet of a server that is saved; see VmbChannelSaveContinue(). First with SaveBuf = NULL and
+ * SaveBufSize = 0: success if the driver has nothing to save for it, otherwise any failing status
+ * and *BytesNeeded, 1 to 1048576 (ours), the bytes that it wants. Then once more with a buffer of
+ * that size, aligned to 8, the library's: *BytesNeeded are the bytes written to it (ours). A
+ * failing status ends the save. PASSIVE. DDI: evt_vmb_channel_save_packet
+ */
+typedef _Function_class_(EVT_VMB_CHANNEL_SAVE_PACKET) NTSTATUS
+    EVT_VMB_CHANNEL_SAVE_PACKET(_In_ VMBCHANNEL Channel, _In_ VMBPACKET Packet,
+                                _Out_writes_bytes_to_opt_(SaveBufSize, *BytesNeeded) PVOID SaveBuf,
+                                _In_ UINT32 SaveBufSize, _Out_ PUINT32 BytesNeeded);
+typedef EVT_VMB_CHANNEL_SAVE_PACKET *PFN_VMB_CHANNEL_SAVE_PACKET;
+
+/*
+ * A packet of a saved server is to be made anew: VmbPacketAllocate(), its completion routine and
+ * pointer, VmbPacketRestore() with LibBuf, and the driver's state from SaveBuf, of SaveBufSize
+ * bytes, 0 if it saved none. Both buffers are the library's, for the time of the call, aligned to 8
+ * (ours). A failing status refuses the whole restore. With success but without VmbPacketRestore()
+ * the transaction is forgotten, and the guest's answer to it ignored (ours). PASSIVE. DDI:
+ * evt_vmb_channel_restore_packet
+ */
+typedef _Function_class_(EVT_VMB_CHANNEL_RESTORE_PACKET) NTSTATUS EVT_VMB_CHANNEL_RESTORE_PACKET(
+    _In_ VMBCHANNEL Channel, _In_reads_bytes_(LibBufSize) PVOID LibBuf, _In_ UINT32 LibBufSize,
+    _In_reads_bytes_opt_(SaveBufSize) PVOID SaveBuf, _In_ UINT32 SaveBufSize);
+typedef EVT_VMB_CHANNEL_RESTORE_PACKET *PFN_VMB_CHANNEL_RESTORE_PACKET;
+
 /* All callbacks are optional. The order of the members is part of the interface. */
 typedef struct _VMB_CHANNEL_STATE_CHANGE_CALLBACKS {
     ULONG Version; /* 1 */
@@ -213,9 +271,11 @@ VMB_CHANNEL_STATE_CHANGE_CALLBACKS_INIT(_Out_ PVMB_CHANNEL_STATE_CHANGE_CALLBACK
  * VmbChannelCleanup().
  *
  * ParentDeviceObject: not used: without a device tree the device is named by
- * VmbClientChannelInitSetTargetPnp(), which has to be called. IsServer: FALSE.
+ * VmbClientChannelInitSetTargetPnp(), which has to be called. IsServer: TRUE for a host's end; that
+ * one is paused until VmbChannelStart().
  * PASSIVE. STATUS_SUCCESS; STATUS_INVALID_PARAMETER_3 Channel is NULL; STATUS_NOT_SUPPORTED
- * IsServer; STATUS_INSUFFICIENT_RESOURCES. DDI: fn_vmb_channel_allocate
+ * IsServer, and this is no host: see KmclServerHandle() in kmcl_extensions.h;
+ * STATUS_INSUFFICIENT_RESOURCES. DDI: fn_vmb_channel_allocate
  */
 typedef _Must_inspect_result_ NTSTATUS FN_VMB_CHANNEL_ALLOCATE(
     _In_opt_ PDEVICE_OBJECT ParentDeviceObject, _In_ BOOLEAN IsServer, _Out_ VMBCHANNEL *Channel);
@@ -236,8 +296,14 @@ FN_VMB_CHANNEL_CLEANUP VmbChannelCleanup;
  * it, and opens it. Does not wait for the host; callbacks may run before it returns. The first
  * matching offer that nobody has taken wins; sub-channels do not match (ours).
  *
+ * A server: offers the channel that VmbServerChannelInitSetTargetInterfaceId() named on the bus of
+ * VmbServerChannelInitSetVmbusHandle().
+ *
  * PASSIVE. STATUS_SUCCESS; STATUS_INVALID_PARAMETER_1; STATUS_INVALID_DEVICE_REQUEST not Disabled;
- * STATUS_INVALID_PARAMETER no packet callback or no target was set. DDI: fn_vmb_channel_enable
+ * STATUS_INVALID_PARAMETER no packet callback, no target or, for a server, no bus was set. Ours, a
+ * server: STATUS_INVALID_DEVICE_REQUEST also in the middle of a restore or a save;
+ * STATUS_UNSUCCESSFUL the bus has an offer of this device already, or no number for one more;
+ * STATUS_INSUFFICIENT_RESOURCES. DDI: fn_vmb_channel_enable
  */
 typedef _Must_inspect_result_ NTSTATUS FN_VMB_CHANNEL_ENABLE(_In_ VMBCHANNEL Channel);
 typedef FN_VMB_CHANNEL_ENABLE *PFN_VMB_CHANNEL_ENABLE;
@@ -246,7 +312,8 @@ FN_VMB_CHANNEL_ENABLE VmbChannelEnable;
 /*
  * Suspends, waits until the driver has completed what was delivered to it, closes. Returns when the
  * channel is Disabled; does nothing if it is. A synchronous request that is under way returns
- * STATUS_DEVICE_REMOVED. PASSIVE; not from a callback of this channel. DDI: fn_vmb_channel_disable
+ * STATUS_DEVICE_REMOVED. A server takes its offer back, and is paused from then on, as new (ours).
+ * PASSIVE; not from a callback of this channel. DDI: fn_vmb_channel_disable
  */
 typedef VOID FN_VMB_CHANNEL_DISABLE(_In_ VMBCHANNEL Channel);
 typedef FN_VMB_CHANNEL_DISABLE *PFN_VMB_CHANNEL_DISABLE;
@@ -480,10 +547,18 @@ typedef FN_VMB_CHANNEL_PACKET_DEFER_TO_PASSIVE *PFN_VMB_CHANNEL_PACKET_DEFER_TO_
 FN_VMB_CHANNEL_PACKET_DEFER_TO_PASSIVE VmbChannelPacketDeferToPassive;
 
 /*
- * The memory that a packet with VMBUS_CHANNEL_PROCESS_PACKET_FLAG_EXTERNAL_DATA describes. Only a
- * client sends such packets, so what a client receives has none: STATUS_INVALID_DEVICE_REQUEST,
- * *Mdl = NULL; STATUS_INVALID_PARAMETER unknown flags (ours, both). At most DISPATCH. DDI:
- * fn_vmb_channel_packet_get_external_data
+ * The memory that a packet with VMBUS_CHANNEL_PROCESS_PACKET_FLAG_EXTERNAL_DATA describes: a chain
+ * with an MDL for each range, mapped (ours: MmGetSystemAddressForMdlSafe() gives the address; the
+ * frame numbers are the guest's). It is the library's, and ends with the packet. Flags:
+ * VMBUS_CHANNEL_PACKET_EXTERNAL_DATA_FLAG_READ_ONLY; those of the first call for a packet count.
+ * The guest can write to this memory at any time: copy before checking.
+ *
+ * At most DISPATCH, as long as the packet may be completed (ours). STATUS_SUCCESS. Otherwise *Mdl =
+ * NULL and (ours): STATUS_INVALID_PARAMETER unknown flags, or the description is not well-formed or
+ * beyond VmbChannelInitSetMaximumExternalData(); STATUS_INSUFFICIENT_RESOURCES pages that cannot be
+ * mapped, for they are not the guest's or for lack of memory; STATUS_INVALID_DEVICE_REQUEST the
+ * packet has none: only clients send such packets, so whatever a client receives. STATUS_PENDING
+ * never: guest memory is always there. DDI: fn_vmb_channel_packet_get_external_data
  */
 typedef NTSTATUS
 FN_VMB_CHANNEL_PACKET_GET_EXTERNAL_DATA(_In_ VMBPACKETCOMPLETION PacketCompletionContext,
@@ -566,7 +641,8 @@ FN_VMB_PACKET_GET_CHANNEL VmbPacketGetChannel;
  * _PAGED_BUFFER. On a pipe a payload has at most 16384 bytes. At most DISPATCH. STATUS_SUCCESS: the
  * completion routine runs, exactly once. Otherwise nothing was sent, the routine will not run, and
  * the packet stays the caller's (ours, all): STATUS_INVALID_PARAMETER flags, or a limit of the
- * channel is exceeded, or the MDLs are empty; STATUS_INVALID_DEVICE_REQUEST the packet is under way
+ * channel is exceeded, or the MDLs are empty, or an MDL on a server, which has no memory that a
+ * client could reach; STATUS_INVALID_DEVICE_REQUEST the packet is under way
  * already, or has no completion routine. DDI: fn_vmb_packet_send
  */
 typedef NTSTATUS FN_VMB_PACKET_SEND(_In_ VMBPACKET PacketObject,
@@ -606,6 +682,9 @@ FN_VMB_PACKET_SEND_WITH_EXTERNAL_PFNS VmbPacketSendWithExternalPfns;
  * it, else until it is in the ring. Not from EvtVmbChannelProcessPacket, a completion routine, or a
  * state callback other than EvtChannelPostStarted: none of these lets packets flow.
  *
+ * A server must not wait for a guest: *Timeout has to be 0, without _WAIT_FOR_COMPLETION, else
+ * STATUS_INVALID_PARAMETER.
+ *
  * CompletionBuffer takes the completion's payload. *CompletionBufferSize: its bytes, a multiple of
  * 8; on success the bytes written; with STATUS_BUFFER_TOO_SMALL the bytes there were (ours). NULL:
  * the payload is dropped. *Timeout, units of 100 ns: negative, from now; 0, "do not queue"; NULL,
@@ -642,9 +721,10 @@ FN_VMB_CHANNEL_SEND_SYNCHRONOUS_REQUEST VmbChannelSendSynchronousRequest;
  *
  * From EvtChannelOpened on until the channel closes. PASSIVE; waits for the host, with the bus'
  * limit. STATUS_SUCCESS. Ours: STATUS_INVALID_PARAMETER_1; STATUS_INVALID_PARAMETER flags, empty,
- * or more than a GPADL holds; STATUS_INVALID_DEVICE_REQUEST not open; STATUS_INSUFFICIENT_RESOURCES
- * no memory, or the host refused; STATUS_DEVICE_REMOVED the offer is gone; STATUS_IO_TIMEOUT no
- * answer: the memory must stay for good. DDI: fn_vmb_channel_create_gpadl_from_buffer
+ * or more than a GPADL holds; STATUS_INVALID_DEVICE_REQUEST not open, or a server;
+ * STATUS_INSUFFICIENT_RESOURCES no memory, or the host refused; STATUS_DEVICE_REMOVED the offer is
+ * gone; STATUS_IO_TIMEOUT no answer: the memory must stay for good. DDI:
+ * fn_vmb_channel_create_gpadl_from_buffer
  */
 typedef _Must_inspect_result_ NTSTATUS FN_VMB_CHANNEL_CREATE_GPADL_FROM_BUFFER(
     _In_ VMBCHANNEL Channel, _In_ UINT32 Flags, _In_reads_bytes_(ByteCount) PVOID Buffer,
@@ -671,6 +751,306 @@ FN_VMB_CHANNEL_CREATE_GPADL_FROM_MDL VmbChannelCreateGpadlFromMdl;
 typedef VOID FN_VMB_CHANNEL_DELETE_GPADL(_In_ VMBCHANNEL Channel, _In_ UINT32 GpadlHandle);
 typedef FN_VMB_CHANNEL_DELETE_GPADL *PFN_VMB_CHANNEL_DELETE_GPADL;
 FN_VMB_CHANNEL_DELETE_GPADL VmbChannelDeleteGpadl;
+
+/* ---- servers: configuration; only while Disabled, otherwise STATUS_INVALID_PARAMETER_1, as for a
+ * client's channel ---- */
+
+/*
+ * Flags: VMBUS_SERVER_CHANNEL_INIT_FLAG_*; replaces those set before (ours). PASSIVE.
+ * STATUS_SUCCESS; STATUS_INVALID_PARAMETER_1; STATUS_INVALID_PARAMETER_2 unknown bits.
+ * DDI: fn_vmb_server_channel_init_set_flags
+ */
+typedef NTSTATUS FN_VMB_SERVER_CHANNEL_INIT_SET_FLAGS(_In_ VMBCHANNEL Channel, _In_ UINT32 Flags);
+typedef FN_VMB_SERVER_CHANNEL_INIT_SET_FLAGS *PFN_VMB_SERVER_CHANNEL_INIT_SET_FLAGS;
+FN_VMB_SERVER_CHANNEL_INIT_SET_FLAGS VmbServerChannelInitSetFlags;
+
+/*
+ * Device memory that the guest should reserve, MiB: what the device needs, and what it could use.
+ * PASSIVE. STATUS_SUCCESS; STATUS_INVALID_PARAMETER_1; STATUS_INVALID_PARAMETER both are zero.
+ * DDI: fn_vmb_server_channel_init_set_mmio_megabytes
+ */
+typedef NTSTATUS FN_VMB_SERVER_CHANNEL_INIT_SET_MMIO_MEGABYTES(_In_ VMBCHANNEL Channel,
+                                                               _In_ UINT16 MmioMegabytes,
+                                                               _In_ UINT16 MmioMegabytesOptional);
+typedef FN_VMB_SERVER_CHANNEL_INIT_SET_MMIO_MEGABYTES
+    *PFN_VMB_SERVER_CHANNEL_INIT_SET_MMIO_MEGABYTES;
+FN_VMB_SERVER_CHANNEL_INIT_SET_MMIO_MEGABYTES VmbServerChannelInitSetMmioMegabytes;
+
+/*
+ * Needed to save or restore a channel with packets under way. PASSIVE. STATUS_SUCCESS;
+ * STATUS_INVALID_PARAMETER_1; STATUS_INVALID_PARAMETER_2, _3: that one is NULL (ours).
+ * DDI: fn_vmb_server_channel_init_set_save_restore_packet_callbacks
+ */
+typedef NTSTATUS FN_VMB_SERVER_CHANNEL_INIT_SET_SAVE_RESTORE_PACKET_CALLBACKS(
+    _In_ VMBCHANNEL Channel, _In_ PFN_VMB_CHANNEL_SAVE_PACKET SavePacketCallback,
+    _In_ PFN_VMB_CHANNEL_RESTORE_PACKET RestorePacketCallback);
+typedef FN_VMB_SERVER_CHANNEL_INIT_SET_SAVE_RESTORE_PACKET_CALLBACKS
+    *PFN_VMB_SERVER_CHANNEL_INIT_SET_SAVE_RESTORE_PACKET_CALLBACKS;
+FN_VMB_SERVER_CHANNEL_INIT_SET_SAVE_RESTORE_PACKET_CALLBACKS
+VmbServerChannelInitSetSaveRestorePacketCallbacks;
+
+/*
+ * Names the device that is offered: its class, and which one of them. By value. PASSIVE.
+ * STATUS_SUCCESS; STATUS_INVALID_PARAMETER_1. DDI:
+ * fn_vmb_server_channel_init_set_target_interface_id
+ */
+typedef NTSTATUS FN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_INTERFACE_ID(_In_ VMBCHANNEL Channel,
+                                                                    _In_ GUID InterfaceType,
+                                                                    _In_ GUID InterfaceInstance);
+typedef FN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_INTERFACE_ID
+    *PFN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_INTERFACE_ID;
+FN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_INTERFACE_ID VmbServerChannelInitSetTargetInterfaceId;
+
+/*
+ * The virtual trust level of the guest that may open the channel: 0, the only one that this bus
+ * offers to (ours). PASSIVE. STATUS_SUCCESS; STATUS_INVALID_PARAMETER_1;
+ * STATUS_INVALID_PARAMETER_2 another level. DDI: fn_vmb_server_channel_init_set_target_vtl
+ */
+typedef NTSTATUS FN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_VTL(_In_ VMBCHANNEL Channel,
+                                                           _In_ UINT8 TargetVtl);
+typedef FN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_VTL *PFN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_VTL;
+FN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_VTL VmbServerChannelInitSetTargetVtl;
+
+/*
+ * The guest to offer to. VmbusHandle (ours): what KmclServerHandle() gave; required. PASSIVE.
+ * STATUS_SUCCESS; STATUS_INVALID_PARAMETER_1; STATUS_INVALID_PARAMETER_2 NULL (ours).
+ * DDI: fn_vmb_server_channel_init_set_vmbus_handle
+ */
+typedef NTSTATUS FN_VMB_SERVER_CHANNEL_INIT_SET_VMBUS_HANDLE(_In_ VMBCHANNEL Channel,
+                                                             _In_ HANDLE VmbusHandle);
+typedef FN_VMB_SERVER_CHANNEL_INIT_SET_VMBUS_HANDLE *PFN_VMB_SERVER_CHANNEL_INIT_SET_VMBUS_HANDLE;
+FN_VMB_SERVER_CHANNEL_INIT_SET_VMBUS_HANDLE VmbServerChannelInitSetVmbusHandle;
+
+/*
+ * There is one kind of handle here, and no process that owns it: gives the same one back, not to be
+ * closed (ours). PASSIVE. STATUS_SUCCESS; STATUS_INVALID_PARAMETER_1, _2: that one is NULL (ours).
+ * DDI: fn_vmb_convert_vmbus_handle_to_kernel_handle
+ */
+typedef NTSTATUS FN_VMB_CONVERT_VMBUS_HANDLE_TO_KERNEL_HANDLE(_In_ HANDLE VmbusHandle,
+                                                              _Out_ PHANDLE KernelHandle);
+typedef FN_VMB_CONVERT_VMBUS_HANDLE_TO_KERNEL_HANDLE *PFN_VMB_CONVERT_VMBUS_HANDLE_TO_KERNEL_HANDLE;
+FN_VMB_CONVERT_VMBUS_HANDLE_TO_KERNEL_HANDLE VmbConvertVmbusHandleToKernelHandle;
+
+/* ---- servers: the guest's memory ---- */
+
+/*
+ * Maps a GPADL that the guest made for this channel: *Mdl is a chain with an MDL for each range,
+ * the library's, good until VmbChannelUnmapGpadl() (ours: mapped, as the memory of packets is; see
+ * VmbChannelPacketGetExternalData()). One mapping of a GPADL at a time. The guest waits with its
+ * VmbChannelDeleteGpadl() until it is unmapped. Flags: VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY.
+ *
+ * From EvtChannelOpened to EvtChannelClosed, whatever is left then the library unmaps, with a
+ * warning (ours). At most DISPATCH (ours). STATUS_SUCCESS. Otherwise *Mdl = NULL and (ours):
+ * STATUS_INVALID_PARAMETER_1; STATUS_INVALID_PARAMETER flags, or no such GPADL;
+ * STATUS_INVALID_DEVICE_REQUEST not open, a client's channel, or it is mapped or being deleted;
+ * STATUS_INSUFFICIENT_RESOURCES pages that cannot be mapped, or no memory. DDI:
+ * fn_vmb_channel_map_gpadl
+ */
+typedef _Must_inspect_result_ NTSTATUS FN_VMB_CHANNEL_MAP_GPADL(_In_ VMBCHANNEL Channel,
+                                                                _In_ UINT32 Flags,
+                                                                _In_ UINT32 GpadlHandle,
+                                                                _Out_ PMDL *Mdl);
+typedef FN_VMB_CHANNEL_MAP_GPADL *PFN_VMB_CHANNEL_MAP_GPADL;
+FN_VMB_CHANNEL_MAP_GPADL VmbChannelMapGpadl;
+
+/*
+ * Undoes VmbChannelMapGpadl(); nothing may be using the memory. A handle that is not mapped stops
+ * the host with a message (ours). At most DISPATCH (ours). DDI: fn_vmb_channel_unmap_gpadl
+ */
+typedef VOID FN_VMB_CHANNEL_UNMAP_GPADL(_In_ VMBCHANNEL Channel, _In_ UINT32 GpadlHandle);
+typedef FN_VMB_CHANNEL_UNMAP_GPADL *PFN_VMB_CHANNEL_UNMAP_GPADL;
+FN_VMB_CHANNEL_UNMAP_GPADL VmbChannelUnmapGpadl;
+
+/* ---- servers: save and restore ---- */
+
+/*
+ * What is saved: the packets of this channel that are queued or wait for the guest's completion,
+ * and completions that are queued. The rings, which the guest's memory holds, and the bus are saved
+ * by others (vmbus/server/server.h). The form is ours: no other system reads it.
+ *
+ * The order: VmbChannelSaveBegin(); VmbChannelSaveContinue() until it is not
+ * STATUS_BUFFER_OVERFLOW or STATUS_BUFFER_TOO_SMALL; VmbChannelSaveEnd(). Elsewhere a channel
+ * configured alike: VmbChannelRestoreFromBuffer() with what was saved, part by part, then
+ * VmbChannelEnable(), then the bus is restored.
+ */
+
+/*
+ * Begins a save. The channel must be paused, closed or Disabled, and stay so, and nothing be sent,
+ * until VmbChannelSaveEnd() (ours, all). PASSIVE. STATUS_SUCCESS. Ours: STATUS_INVALID_PARAMETER_1
+ * not a server's channel; STATUS_INVALID_DEVICE_REQUEST packets flow, or a save or a restore is
+ * under way; STATUS_INSUFFICIENT_RESOURCES. DDI: fn_vmb_channel_save_begin
+ */
+typedef _Must_inspect_result_ NTSTATUS FN_VMB_CHANNEL_SAVE_BEGIN(_In_ VMBCHANNEL Channel);
+typedef FN_VMB_CHANNEL_SAVE_BEGIN *PFN_VMB_CHANNEL_SAVE_BEGIN;
+FN_VMB_CHANNEL_SAVE_BEGIN VmbChannelSaveBegin;
+
+/*
+ * Fills SaveBuffer with whole chunks. Each call's *BytesFilled bytes are one part for
+ * VmbChannelRestoreFromBuffer(); parts may be put together, never cut. *BytesRequired: bytes that
+ * let the next call make progress, 0 with STATUS_SUCCESS (ours). May call EvtVmbChannelSavePacket.
+ *
+ * PASSIVE. STATUS_SUCCESS: that was the last part. STATUS_BUFFER_OVERFLOW (no NT_SUCCESS): a part,
+ * there are more. STATUS_BUFFER_TOO_SMALL: not even the next chunk fits; nothing was written. Ours:
+ * STATUS_INVALID_PARAMETER_1; STATUS_INVALID_DEVICE_REQUEST without VmbChannelSaveBegin(), after
+ * the last part, or packets came or went meanwhile, or there are packets but no callback;
+ * STATUS_INSUFFICIENT_RESOURCES; what EvtVmbChannelSavePacket returned. After these only
+ * VmbChannelSaveEnd() is left. DDI: fn_vmb_channel_save_continue
+ */
+typedef _Must_inspect_result_ NTSTATUS FN_VMB_CHANNEL_SAVE_CONTINUE(
+    _In_ VMBCHANNEL Channel,
+    _Out_writes_bytes_to_opt_(SaveBufferSize, *BytesFilled) PVOID SaveBuffer,
+    _In_ ULONG SaveBufferSize, _Out_ PULONG BytesFilled, _Out_ PULONG BytesRequired);
+typedef FN_VMB_CHANNEL_SAVE_CONTINUE *PFN_VMB_CHANNEL_SAVE_CONTINUE;
+FN_VMB_CHANNEL_SAVE_CONTINUE VmbChannelSaveContinue;
+
+/* Ends a save, complete or not; needed after every VmbChannelSaveBegin() that succeeded. The
+ * channel is as before. PASSIVE. DDI: fn_vmb_channel_save_end */
+typedef VOID FN_VMB_CHANNEL_SAVE_END(_In_ VMBCHANNEL Channel);
+typedef FN_VMB_CHANNEL_SAVE_END *PFN_VMB_CHANNEL_SAVE_END;
+FN_VMB_CHANNEL_SAVE_END VmbChannelSaveEnd;
+
+/*
+ * Takes one or more parts of a saved form, in order. They are copied and checked; only with the
+ * last one, when all of it has been found good, is EvtVmbChannelRestorePacket called for each
+ * packet. So a refused form has changed nothing; the next call starts over.
+ *
+ * The channel must be Disabled, configured as the one that was saved (same device, same packet
+ * size or larger), and have no packets under way (ours). PASSIVE. STATUS_MORE_PROCESSING_REQUIRED
+ * (no NT_SUCCESS): good so far. STATUS_SUCCESS: complete. Refused (ours):
+ * STATUS_INVALID_PARAMETER_1 not a server's channel; STATUS_INVALID_DEVICE_REQUEST not Disabled, a
+ * save is under way, packets are under way, or there are packets but no callback;
+ * STATUS_INVALID_SIGNATURE not saved by this library; STATUS_REVISION_MISMATCH by a later one;
+ * STATUS_CRC_ERROR damaged, or parts missing or out of order; STATUS_INVALID_BUFFER_SIZE a chunk is
+ * cut; STATUS_OBJECT_TYPE_MISMATCH of another device; STATUS_INVALID_PARAMETER beyond this
+ * channel's limits; STATUS_INSUFFICIENT_RESOURCES. Where a callback failed, its status; packets
+ * restored before are the driver's again, idle. DDI: fn_vmb_channel_restore_from_buffer
+ */
+typedef _Must_inspect_result_ NTSTATUS FN_VMB_CHANNEL_RESTORE_FROM_BUFFER(
+    _In_ VMBCHANNEL Channel, _In_reads_bytes_(BufferSize) PVOID Buffer, _In_ ULONG BufferSize);
+typedef FN_VMB_CHANNEL_RESTORE_FROM_BUFFER *PFN_VMB_CHANNEL_RESTORE_FROM_BUFFER;
+FN_VMB_CHANNEL_RESTORE_FROM_BUFFER VmbChannelRestoreFromBuffer;
+
+/*
+ * Inside EvtVmbChannelRestorePacket, once, with its LibBuf: the packet is under way afterwards, as
+ * it was when it was saved; its completion routine runs when the guest has completed it, or when it
+ * is in the ring. PASSIVE. STATUS_SUCCESS. Ours: STATUS_INVALID_PARAMETER_1 not an idle packet of
+ * the channel that is being restored; STATUS_INVALID_PARAMETER_2 not the callback's LibBuf, or used
+ * already; STATUS_INVALID_PARAMETER_3 nor its size; STATUS_INVALID_DEVICE_REQUEST the packet has no
+ * completion routine. DDI: fn_vmb_packet_restore
+ */
+typedef NTSTATUS FN_VMB_PACKET_RESTORE(_In_ VMBPACKET PacketObject,
+                                       _In_reads_bytes_(BufferSize) PVOID Buffer,
+                                       _In_ ULONG BufferSize);
+typedef FN_VMB_PACKET_RESTORE *PFN_VMB_PACKET_RESTORE;
+FN_VMB_PACKET_RESTORE VmbPacketRestore;
+
+/* ---- tables of functions ---- */
+
+/*
+ * The members are listed by macros because standard C knows no unnamed members of a named type,
+ * which is what these structures have on Windows; names and offsets are the same.
+ */
+#define KMCL_CLIENT_INTERFACE_V1_METHODS                                                           \
+    PFN_VMB_CHANNEL_ALLOCATE VmbChannelAllocate;                                                   \
+    PFN_VMB_CHANNEL_CLEANUP VmbChannelCleanup;                                                     \
+    PFN_VMB_CHANNEL_CREATE_GPADL_FROM_BUFFER VmbChannelCreateGpadlFromBuffer;                      \
+    PFN_VMB_CHANNEL_CREATE_GPADL_FROM_MDL VmbChannelCreateGpadlFromMdl;                            \
+    PFN_VMB_CHANNEL_DELETE_GPADL VmbChannelDeleteGpadl;                                            \
+    PFN_VMB_CHANNEL_DISABLE VmbChannelDisable;                                                     \
+    PFN_VMB_CHANNEL_ENABLE VmbChannelEnable;                                                       \
+    PFN_VMB_CHANNEL_GET_INTERFACE_INSTANCE VmbChannelGetInterfaceInstance;                         \
+    PFN_VMB_CHANNEL_GET_MMIO_SPACE VmbChannelGetMmioSpace;                                         \
+    PFN_VMB_CHANNEL_GET_POINTER VmbChannelGetPointer;                                              \
+    PFN_VMB_CHANNEL_INIT_SET_CLIENT_CONTEXT_SIZE VmbChannelInitSetClientContextSize;               \
+    PFN_VMB_CHANNEL_INIT_SET_FLAGS VmbChannelInitSetFlags;                                         \
+    PFN_VMB_CHANNEL_INIT_SET_FRIENDLY_NAME VmbChannelInitSetFriendlyName;                          \
+    PFN_VMB_CHANNEL_INIT_SET_MAXIMUM_EXTERNAL_DATA VmbChannelInitSetMaximumExternalData;           \
+    PFN_VMB_CHANNEL_INIT_SET_MAXIMUM_PACKET_SIZE VmbChannelInitSetMaximumPacketSize;               \
+    PFN_VMB_CHANNEL_INIT_SET_PROCESS_PACKET_CALLBACKS VmbChannelInitSetProcessPacketCallbacks;     \
+    PFN_VMB_CHANNEL_INIT_SET_STATE_CHANGE_CALLBACKS VmbChannelInitSetStateChangeCallbacks;         \
+    PFN_VMB_CHANNEL_PACKET_COMPLETE VmbChannelPacketComplete;                                      \
+    PFN_VMB_CHANNEL_PACKET_DEFER_TO_PASSIVE VmbChannelPacketDeferToPassive;                        \
+    PFN_VMB_CHANNEL_PACKET_FAIL VmbChannelPacketFail;                                              \
+    PFN_VMB_CHANNEL_PACKET_GET_EXTERNAL_DATA VmbChannelPacketGetExternalData;                      \
+    PFN_VMB_CHANNEL_PAUSE VmbChannelPause;                                                         \
+    PFN_VMB_CHANNEL_SEND_SYNCHRONOUS_REQUEST VmbChannelSendSynchronousRequest;                     \
+    PFN_VMB_CHANNEL_SET_INCOMING_PROCESSING_AT_PASSIVE VmbChannelSetIncomingProcessingAtPassive;   \
+    PFN_VMB_CHANNEL_SET_INTERRUPT_LATENCY VmbChannelSetInterruptLatency;                           \
+    PFN_VMB_CHANNEL_SET_POINTER VmbChannelSetPointer;                                              \
+    PFN_VMB_CHANNEL_SET_TRANSACTION_QUOTA VmbChannelSetTransactionQuota;                           \
+    PFN_VMB_CHANNEL_SIZEOF_PACKET VmbChannelSizeofPacket;                                          \
+    PFN_VMB_CHANNEL_START VmbChannelStart;                                                         \
+    PFN_VMB_CLIENT_CHANNEL_INIT_SET_RING_BUFFER_PAGE_COUNT                                         \
+        VmbClientChannelInitSetRingBufferPageCount;                                                \
+    PFN_VMB_CLIENT_CHANNEL_INIT_SET_TARGET_PNP VmbClientChannelInitSetTargetPnp;                   \
+    PFN_VMB_PACKET_ALLOCATE VmbPacketAllocate;                                                     \
+    PFN_VMB_PACKET_FREE VmbPacketFree;                                                             \
+    PFN_VMB_PACKET_GET_CHANNEL VmbPacketGetChannel;                                                \
+    PFN_VMB_PACKET_GET_POINTER VmbPacketGetPointer;                                                \
+    PFN_VMB_PACKET_INITIALIZE VmbPacketInitialize;                                                 \
+    PFN_VMB_PACKET_SEND VmbPacketSend;                                                             \
+    PFN_VMB_PACKET_SEND_WITH_EXTERNAL_MDL VmbPacketSendWithExternalMdl;                            \
+    PFN_VMB_PACKET_SEND_WITH_EXTERNAL_PFNS VmbPacketSendWithExternalPfns;                          \
+    PFN_VMB_PACKET_SET_COMPLETION_ROUTINE VmbPacketSetCompletionRoutine;                           \
+    PFN_VMB_PACKET_SET_POINTER VmbPacketSetPointer;
+
+#define KMCL_SERVER_ONLY_METHODS_MEMBERS                                                           \
+    PFN_VMB_CHANNEL_MAP_GPADL VmbChannelMapGpadl;                                                  \
+    PFN_VMB_CHANNEL_RESTORE_FROM_BUFFER VmbChannelRestoreFromBuffer;                               \
+    PFN_VMB_CHANNEL_SAVE_BEGIN VmbChannelSaveBegin;                                                \
+    PFN_VMB_CHANNEL_SAVE_CONTINUE VmbChannelSaveContinue;                                          \
+    PFN_VMB_CHANNEL_SAVE_END VmbChannelSaveEnd;                                                    \
+    PFN_VMB_CHANNEL_UNMAP_GPADL VmbChannelUnmapGpadl;                                              \
+    PFN_VMB_CONVERT_VMBUS_HANDLE_TO_KERNEL_HANDLE VmbConvertVmbusHandleToKernelHandle;             \
+    PFN_VMB_PACKET_RESTORE VmbPacketRestore;                                                       \
+    PFN_VMB_SERVER_CHANNEL_INIT_SET_FLAGS VmbServerChannelInitSetFlags;                            \
+    PFN_VMB_SERVER_CHANNEL_INIT_SET_MMIO_MEGABYTES VmbServerChannelInitSetMmioMegabytes;           \
+    PFN_VMB_SERVER_CHANNEL_INIT_SET_SAVE_RESTORE_PACKET_CALLBACKS                                  \
+        VmbServerChannelInitSetSaveRestorePacketCallbacks;                                         \
+    PFN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_INTERFACE_ID VmbServerChannelInitSetTargetInterfaceId;  \
+    PFN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_VTL VmbServerChannelInitSetTargetVtl;                   \
+    PFN_VMB_SERVER_CHANNEL_INIT_SET_VMBUS_HANDLE VmbServerChannelInitSetVmbusHandle;
+
+/* DDI: ns-vmbuskernelmodeclientlibapi-_kmcl_client_interface_v1 */
+typedef struct _KMCL_CLIENT_INTERFACE_V1 {
+    INTERFACE_MEMBERS
+    KMCL_CLIENT_INTERFACE_V1_METHODS
+} KMCL_CLIENT_INTERFACE_V1, *PKMCL_CLIENT_INTERFACE_V1;
+
+/* DDI: ns-vmbuskernelmodeclientlibapi-_kmcl_server_only_methods */
+typedef struct _KMCL_SERVER_ONLY_METHODS {
+    KMCL_SERVER_ONLY_METHODS_MEMBERS
+} KMCL_SERVER_ONLY_METHODS, *PKMCL_SERVER_ONLY_METHODS;
+
+/* DDI: ns-vmbuskernelmodeclientlibapi-_kmcl_server_interface_v1 */
+typedef struct _KMCL_SERVER_INTERFACE_V1 {
+    INTERFACE_MEMBERS
+    KMCL_CLIENT_INTERFACE_V1_METHODS
+    KMCL_SERVER_ONLY_METHODS_MEMBERS
+} KMCL_SERVER_INTERFACE_V1, *PKMCL_SERVER_INTERFACE_V1;
+
+#ifdef __cplusplus
+#define KMCL_STATIC_ASSERT static_assert
+#else
+#define KMCL_STATIC_ASSERT _Static_assert
+#endif
+KMCL_STATIC_ASSERT(sizeof(KMCL_CLIENT_INTERFACE_V1) == 360, "32 bytes and 41 pointers");
+KMCL_STATIC_ASSERT(sizeof(KMCL_SERVER_ONLY_METHODS) == 112, "14 pointers");
+KMCL_STATIC_ASSERT(sizeof(KMCL_SERVER_INTERFACE_V1) == 472, "the one behind the other");
+
+/* The documentation has the names only; ours: the values. */
+#define KMCL_CLIENT_INTERFACE_VERSION_V1     1
+#define KMCL_CLIENT_INTERFACE_VERSION_LATEST KMCL_CLIENT_INTERFACE_VERSION_V1
+#define KMCL_SERVER_INTERFACE_VERSION_V1     1
+
+/*
+ * Ours, in place of WdfFdoQueryForInterface() and its like: there is no framework to ask. Fills a
+ * table of Size bytes. Its InterfaceReference and InterfaceDereference do nothing. The server's
+ * table is for hosts. Any IRQL. STATUS_SUCCESS; STATUS_INVALID_PARAMETER_1 NULL;
+ * STATUS_INVALID_PARAMETER_2 not the size of the table; STATUS_NOT_SUPPORTED no such version.
+ */
+NTSTATUS KmclQueryClientInterface(PKMCL_CLIENT_INTERFACE_V1 Interface, USHORT Size, USHORT Version);
+NTSTATUS KmclQueryServerInterface(PKMCL_SERVER_INTERFACE_V1 Interface, USHORT Size, USHORT Version);
 
 #ifdef __cplusplus
 }

@@ -36,6 +36,18 @@ typedef struct _KMCL_CHANNEL_STATISTICS {
 /* At most DISPATCH. */
 VOID KmclChannelGetStatistics(VMBCHANNEL Channel, PKMCL_CHANNEL_STATISTICS Statistics);
 
+/* ---- hosts ---- */
+
+struct vmbus_server;
+
+/*
+ * The handle for VmbServerChannelInitSetVmbusHandle() of a bus that vmbus_server_create() made
+ * (vmbus/server/server.h). The first call is what makes VmbChannelAllocate() able to make server
+ * channels at all: a guest's image, which never calls it, has none of their code. The bus stays its
+ * owner's, and must outlive the channels that are enabled on it. PASSIVE.
+ */
+HANDLE KmclServerHandle(struct vmbus_server *server);
+
 #ifdef __cplusplus
 }
 #endif

@@ -112,6 +112,25 @@ typedef const UNICODE_STRING *PCUNICODE_STRING;
 /* Nothing here looks inside a device object: there is no device tree. */
 typedef struct _DEVICE_OBJECT *PDEVICE_OBJECT;
 
+typedef PVOID HANDLE, *PHANDLE;
+
+/* What a table of functions begins with (DDI: wdm INTERFACE). The two functions count its users. */
+typedef VOID INTERFACE_REFERENCE(PVOID Context);
+typedef INTERFACE_REFERENCE *PINTERFACE_REFERENCE;
+typedef VOID INTERFACE_DEREFERENCE(PVOID Context);
+typedef INTERFACE_DEREFERENCE *PINTERFACE_DEREFERENCE;
+
+#define INTERFACE_MEMBERS                                                                          \
+    USHORT Size;                                                                                   \
+    USHORT Version;                                                                                \
+    PVOID Context;                                                                                 \
+    PINTERFACE_REFERENCE InterfaceReference;                                                       \
+    PINTERFACE_DEREFERENCE InterfaceDereference;
+
+typedef struct _INTERFACE {
+    INTERFACE_MEMBERS
+} INTERFACE, *PINTERFACE;
+
 #define DECLARE_HANDLE(name)                                                                       \
     struct name##__;                                                                               \
     typedef struct name##__ *name
@@ -120,24 +139,31 @@ typedef struct _DEVICE_OBJECT *PDEVICE_OBJECT;
 
 typedef int32_t NTSTATUS;
 
-/* Mind that STATUS_BUFFER_OVERFLOW is no success, and that STATUS_PENDING is one. */
+/* Mind that STATUS_BUFFER_OVERFLOW and STATUS_MORE_PROCESSING_REQUIRED are no successes, and that
+ * STATUS_PENDING is one. */
 #define NT_SUCCESS(status) (((NTSTATUS)(status)) >= 0)
 
-#define STATUS_SUCCESS                ((NTSTATUS)0x00000000)
-#define STATUS_PENDING                ((NTSTATUS)0x00000103)
-#define STATUS_BUFFER_OVERFLOW        ((NTSTATUS)0x80000005)
-#define STATUS_UNSUCCESSFUL           ((NTSTATUS)0xC0000001)
-#define STATUS_INVALID_PARAMETER      ((NTSTATUS)0xC000000D)
-#define STATUS_INVALID_DEVICE_REQUEST ((NTSTATUS)0xC0000010)
-#define STATUS_BUFFER_TOO_SMALL       ((NTSTATUS)0xC0000023)
-#define STATUS_INSUFFICIENT_RESOURCES ((NTSTATUS)0xC000009A)
-#define STATUS_IO_TIMEOUT             ((NTSTATUS)0xC00000B5)
-#define STATUS_NOT_SUPPORTED          ((NTSTATUS)0xC00000BB)
-#define STATUS_INVALID_PARAMETER_1    ((NTSTATUS)0xC00000EF)
-#define STATUS_INVALID_PARAMETER_2    ((NTSTATUS)0xC00000F0)
-#define STATUS_INVALID_PARAMETER_3    ((NTSTATUS)0xC00000F1)
-#define STATUS_CANCELLED              ((NTSTATUS)0xC0000120)
-#define STATUS_DEVICE_REMOVED         ((NTSTATUS)0xC00002B6)
+#define STATUS_SUCCESS                  ((NTSTATUS)0x00000000)
+#define STATUS_PENDING                  ((NTSTATUS)0x00000103)
+#define STATUS_BUFFER_OVERFLOW          ((NTSTATUS)0x80000005)
+#define STATUS_UNSUCCESSFUL             ((NTSTATUS)0xC0000001)
+#define STATUS_INVALID_PARAMETER        ((NTSTATUS)0xC000000D)
+#define STATUS_INVALID_DEVICE_REQUEST   ((NTSTATUS)0xC0000010)
+#define STATUS_MORE_PROCESSING_REQUIRED ((NTSTATUS)0xC0000016)
+#define STATUS_BUFFER_TOO_SMALL         ((NTSTATUS)0xC0000023)
+#define STATUS_OBJECT_TYPE_MISMATCH     ((NTSTATUS)0xC0000024)
+#define STATUS_CRC_ERROR                ((NTSTATUS)0xC000003F)
+#define STATUS_REVISION_MISMATCH        ((NTSTATUS)0xC0000059)
+#define STATUS_INSUFFICIENT_RESOURCES   ((NTSTATUS)0xC000009A)
+#define STATUS_IO_TIMEOUT               ((NTSTATUS)0xC00000B5)
+#define STATUS_NOT_SUPPORTED            ((NTSTATUS)0xC00000BB)
+#define STATUS_INVALID_PARAMETER_1      ((NTSTATUS)0xC00000EF)
+#define STATUS_INVALID_PARAMETER_2      ((NTSTATUS)0xC00000F0)
+#define STATUS_INVALID_PARAMETER_3      ((NTSTATUS)0xC00000F1)
+#define STATUS_CANCELLED                ((NTSTATUS)0xC0000120)
+#define STATUS_INVALID_BUFFER_SIZE      ((NTSTATUS)0xC0000206)
+#define STATUS_DEVICE_REMOVED           ((NTSTATUS)0xC00002B6)
+#define STATUS_INVALID_SIGNATURE        ((NTSTATUS)0xC000A000)
 
 /* ---- memory descriptor lists ---- */
 

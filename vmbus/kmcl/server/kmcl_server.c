@@ -77,8 +77,8 @@ static NTSTATUS search(struct kmcl_channel *channel)
     if (server->restore != NULL || server->save != NULL) {
         status = STATUS_INVALID_DEVICE_REQUEST;
     } else if (server->host != NULL) {
-        status = kmcl_status_of(
-            vmbus_server_offer(server->host, &server->offer, &owner, &server->bus));
+        status =
+            kmcl_status_of(vmbus_server_offer(server->host, &server->offer, &owner, &server->bus));
     }
     if (status != STATUS_SUCCESS) {
         channel->enabled = false;
@@ -113,9 +113,7 @@ static NTSTATUS open(struct kmcl_channel *channel)
     struct kmcl_server_channel *server = channel->server;
     enum vmbus_status status = VMBUS_NO_MEMORY;
 
-    /* So that the drain always has an object to copy a packet of usual size into. */
-    channel->spare = kmcl_incoming_allocate(channel, 0);
-    if (channel->spare != NULL) {
+    if (kmcl_incoming_prepare(channel)) {
         status = vmbus_server_map_rings(server->bus);
     }
     if (status != VMBUS_OK) {
@@ -171,9 +169,9 @@ static void refuse(struct kmcl_channel *channel)
     const bool close_came = server->close_came;
     forget(channel);
     spin_lock_release(&channel->lock, level);
-    if (vmbus_server_open_done(server->bus, reason != STATUS_SUCCESS ? (uint32_t)reason
-                                                                     : VMBUS_SERVER_FAILURE) ==
-        VMBUS_RESCINDED) {
+    if (vmbus_server_open_done(server->bus, reason != STATUS_SUCCESS
+                                                ? (uint32_t)reason
+                                                : VMBUS_SERVER_FAILURE) == VMBUS_RESCINDED) {
         level = spin_lock_acquire(&channel->lock);
         server->phase = KMCL_SERVER_ANSWERED;
         server->close_came |= close_came;
@@ -223,6 +221,7 @@ static void kick(struct kmcl_channel *channel)
 static void tear_down(struct kmcl_channel *channel)
 {
     (void)deferred_work_cancel(&channel->server->kick_work);
+    kmcl_intake_discard(channel); /* what was restored and never used */
     kmcl_save_free(channel);
     kmcl_restore_free(channel);
     memory_free(channel->server);

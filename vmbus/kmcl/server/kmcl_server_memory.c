@@ -34,9 +34,9 @@ static bool next_range(const unsigned char **at, const unsigned char *end, struc
     if (range->wire.byte_count == 0 || range->wire.byte_offset >= PAGE_SIZE) {
         return false;
     }
-    range->frame_count = (size_t)(((uint64_t)range->wire.byte_offset + range->wire.byte_count +
-                                   PAGE_SIZE - 1) >>
-                                  PAGE_SHIFT);
+    range->frame_count =
+        (size_t)(((uint64_t)range->wire.byte_offset + range->wire.byte_count + PAGE_SIZE - 1) >>
+                 PAGE_SHIFT);
     if ((size_t)(end - *at) / sizeof(uint64_t) < range->frame_count) {
         return false;
     }
@@ -111,8 +111,8 @@ static bool map(struct kmcl_channel *channel, const unsigned char *at, const uns
             good = good && frames[frame] >> FRAME_BITS == 0;
         }
         if (good) {
-            address = vmbus_server_map_frames(channel->server->bus, frames, range.frame_count,
-                                              writable);
+            address =
+                vmbus_server_map_frames(channel->server->bus, frames, range.frame_count, writable);
         }
         if (address == NULL) {
             unmap(channel, last != NULL ? first : NULL);
@@ -188,8 +188,7 @@ static NTSTATUS map_gpadl(struct kmcl_channel *channel, struct kmcl_server_gpadl
     struct vmbus_server_channel *bus = channel->server->bus;
     const struct vmbus_server_range *ranges;
     size_t count;
-    enum vmbus_status status =
-        vmbus_server_gpadl_map(bus, gpadl->id, writable, &ranges, &count);
+    enum vmbus_status status = vmbus_server_gpadl_map(bus, gpadl->id, writable, &ranges, &count);
 
     if (status != VMBUS_OK) {
         return status == VMBUS_REFUSED ? STATUS_INSUFFICIENT_RESOURCES : kmcl_status_of(status);
