@@ -208,7 +208,6 @@ void server_channel_revoke(struct vmbus_server_channel *channel)
 {
     struct vmbus_server *server = channel->server;
 
-    ASSERT(!channel->revoked);
     channel->revoked = true;
     channel->reopening = false;
     switch (channel->state) {
@@ -243,9 +242,13 @@ void vmbus_server_revoke(struct vmbus_server_channel *channel)
 {
     struct vmbus_server *server = channel->server;
     enum irql previous = server_lock(server);
+    bool once = !channel->revoked;
 
-    server_channel_revoke(channel);
+    if (once) {
+        server_channel_revoke(channel);
+    }
     server_settle(server, previous);
+    ASSERT(once); /* or the caller uses what is not its own any more */
 }
 
 /* What a guest has given back is offered again, unless its owner has left. Locked. */
