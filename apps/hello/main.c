@@ -115,6 +115,7 @@ int main(void)
     /* A host without a balloon never offers one, so it is no failure if this wait runs out. */
     wait_until(balloon_has_settled, NULL, clock_after(BALLOON_ANSWER_LIMIT));
     vmbus_report();
+    log_info("hello", "vmbus connected_us=%" PRIu64, vmbus_connected_at() / CLOCK_MICROSECOND);
     balloon_report();
 
     print_figures("start");

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Fetches the stock Debian kernel that runs KVM in the nested test host, and unpacks it. Nothing is installed.
+# Fetches the stock Debian kernel that runs KVM in the nested test host, and whose start as a guest `make bench` measures beside ours,
+# and unpacks it. Nothing is installed.
 # usage: nested-kernel.sh DEPS_FOLDER      result: DEPS_FOLDER/kernel/{vmlinuz,modules/*.ko,version}
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,7 +17,7 @@ if [ "$(cat "$deps/kernel/key" 2>/dev/null)" = "$key" ]; then
 fi
 
 work=$deps/kernel-work
-rm -rf "$work" "$deps/kernel"
+rm -rf "$work"
 mkdir -p "$work/root"
 version=$(apt-cache madison $meta | awk -F' *\\| *' -v suite="$suite/main" '$3 ~ suite && !found { print $2; found = 1 }')
 [ -n "$version" ] || die "no configured package source offers $meta of $suite" "run 'make deps' with a network"
@@ -33,7 +34,8 @@ dpkg -x "$work/$image"_*.deb "$work/root"
 mkdir "$work/kernel" "$work/kernel/modules"
 cp "$work"/root/boot/vmlinuz-* "$work/kernel/vmlinuz"
 modules=$(find "$work/root" -type d -path '*/lib/modules/*/kernel' -prune)
-for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd drivers/virtio/virtio_mmio; do
+for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd drivers/virtio/virtio_mmio drivers/hv/hv_vmbus \
+    drivers/hv/hv_balloon; do
     file=$(find "$modules/$(dirname $module)" -name "$(basename $module).ko*")
     case $file in
     *.ko) cp "$file" "$work/kernel/modules/" ;;
@@ -44,6 +46,7 @@ for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd drivers/v
 done
 echo "$version" >"$work/kernel/version"
 echo "$key" >"$work/kernel/key"
+rm -rf "$deps/kernel"
 mv "$work/kernel" "$deps/kernel"
 rm -rf "$work"
 say "the nested host's kernel is in $deps/kernel"

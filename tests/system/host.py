@@ -80,11 +80,12 @@ class Host:
             self._guest = None
 
     def start(self, elf, append="", memory_mib=256, cpu_flags=HYPERV_FLAGS, devices=VMBUS_DEVICES, extra_args=(),
-              processors=1, machine="pc,hpet=off", firmware="qboot.rom", on_console=None):
+              processors=1, machine="pc,hpet=off", firmware="qboot.rom", initrd=None, console=True, on_console=None):
         """Starts a guest and returns it with its processors running. One at a time.
 
         append is added to the guest's command line after exit=; cpu_flags and devices replace the defaults; extra_args are
         further words of QEMU's command line. firmware is what hands over to the kernel: qboot.rom, or bios-256k.bin (SeaBIOS).
+        initrd is a file handed over with the kernel; without console there is no serial port in the guest.
         on_console(bytes) is called with what the guest writes, as it comes.
         """
         self.stop_guest()
@@ -95,12 +96,16 @@ class Host:
             QEMU, "-S", "-accel", "kvm", "-machine", machine, "-m", str(memory_mib), "-smp", str(processors),
             "-cpu", ",".join(("host", "kvm=off", *cpu_flags)), "-nodefaults", "-no-user-config", "-display", "none",
             # A guest that panics writes the crash registers, and then leaves with a status of its own.
-            "-no-reboot", "-action", "panic=none", "-bios", firmware, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+            "-no-reboot", "-action", "panic=none", "-bios", firmware, "-chardev", "stdio,id=console,signal=off",
             "-chardev", f"socket,id=qmp,fd={QMP_FILE}", "-mon", "chardev=qmp,mode=control",
             "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=0x4",
         ]
+        if console:
+            command += ["-serial", "chardev:console"]
         for device in devices:
             command += ["-device", device]
+        if initrd:
+            command += ["-initrd", self._host.keep_file(initrd)]
         command += [*extra_args, "-kernel", kernel, "-append", f"exit={EXIT_PORT:#x} {append}".strip()]
         guest = Guest(self._host, on_console)
         self._guest = guest
