@@ -14,6 +14,7 @@
 #include "tests/unit/balloon/fake_kmcl.h"
 #include "tests/unit/balloon/fake_pages.h"
 #include "tests/unit/balloon/fixture.h"
+#include "tests/unit/support/test_arch.h"
 
 #define ALMOST_THE_LIMIT (BALLOON_ANSWER_LIMIT - CLOCK_MILLISECOND)
 
@@ -210,6 +211,19 @@ static void the_status_goes_out_every_second(void **state)
     pass_time(8 * CLOCK_SECOND);
     assert_int_equal(messages_left(), 10);
     assert_int_equal(statistics().status_reports, 10);
+}
+
+/* Whoever held the processor for long, or stopped the whole guest: the host gets one, not all. */
+static void status_reports_that_were_missed_are_not_made_up_for(void **state)
+{
+    (void)state;
+    pass_time(CLOCK_SECOND);
+    assert_int_equal(messages_left(), 1);
+    test_time_pass(10 * CLOCK_SECOND);
+    pass_time(CLOCK_SECOND / 2);
+    assert_int_equal(messages_left(), 2);
+    pass_time(CLOCK_SECOND);
+    assert_int_equal(messages_left(), 3);
 }
 
 static void a_host_that_wants_no_status_gets_none(void **state)
@@ -557,6 +571,7 @@ int main(void)
         NEGOTIATED(answers_nobody_waits_for_are_ignored),
         WAITING(requests_before_the_negotiation_is_over_are_ignored),
         NEGOTIATED(the_status_goes_out_every_second),
+        NEGOTIATED(status_reports_that_were_missed_are_not_made_up_for),
         cmocka_unit_test_setup_teardown(a_host_that_wants_no_status_gets_none,
                                         fixture_start_negotiated_without_status, fixture_end),
         NEGOTIATED(the_status_is_what_the_allocator_says),

@@ -101,6 +101,21 @@ static void occupy_every(unsigned distance)
         fake_pages_occupy(FAKE_PAGES_FIRST_FRAME + i);
 }
 
+static void pages_that_come_backwards_are_one_range_too(void **state)
+{
+    uint64_t ranges[RANGES_MAX];
+    size_t count;
+    bool more;
+    (void)state;
+
+    fake_pages_from_the_top = true;
+    host_asks_for_pages(511);
+    assert_int_equal(take_balloon_response(ranges, &count, &more), 511);
+    assert_int_equal(count, 1);
+    assert_int_equal(dynamic_memory_range_first(ranges[0]),
+                     FAKE_PAGES_FIRST_FRAME + FIXTURE_PAGES - 511);
+}
+
 static void a_long_answer_is_split_into_messages_of_a_page(void **state)
 {
     unsigned responses;
@@ -714,6 +729,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_small_request_is_answered_byte_for_byte),
         TEST(large_blocks_go_first),
+        TEST(pages_that_come_backwards_are_one_range_too),
         TEST(a_long_answer_is_split_into_messages_of_a_page),
         TEST(a_long_request_lets_others_work_in_between),
         TEST(the_next_message_waits_until_the_last_is_in_the_ring),

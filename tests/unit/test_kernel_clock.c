@@ -339,6 +339,23 @@ static void timers_move_to_a_better_device(void **state)
     assert_string_equal(order, "a");
 }
 
+/* Each is a mistake of ours that has to be seen at the start. */
+static void more_sources_than_there_is_room_for_stop_the_guest(void **state)
+{
+    static const struct clock_source poor[4] = {
+        {"a", 0, read_slow}, {"b", 0, read_slow}, {"c", 0, read_slow}, {"d", 0, read_slow}};
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        clock_source_register(&poor[i]);
+    }
+    expect_panic(clock_source_register(&poor[3]));
+    assert_non_null(strstr(test_panic_message(), "no room for clock source"));
+    for (unsigned i = 0; i < 3; i++) {
+        clock_source_unregister(&poor[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup(the_device_is_only_programmed_for_something_earlier, setup),
         cmocka_unit_test_setup(an_interrupt_just_before_the_deadline_expires_nothing, setup),
         cmocka_unit_test_setup(timers_move_to_a_better_device, setup),
+        cmocka_unit_test_setup(more_sources_than_there_is_room_for_stop_the_guest, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

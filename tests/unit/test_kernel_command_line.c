@@ -59,13 +59,15 @@ static void a_long_value_is_cut_to_the_buffer(void **state)
 static void numbers_are_decimal_or_hexadecimal(void **state)
 {
     (void)state;
-    command_line_initialise("a=0 b=18446744073709551615 c=0xFf d=0x0 e=0XffffFFFFffffFFFF f=010");
+    command_line_initialise(
+        "a=0 b=18446744073709551615 c=0xFf d=0x0 e=0XffffFFFFffffFFFF f=010 \n\r\tg=0xA9");
     assert_int_equal(command_line_number("a", 1), 0);
     assert_true(command_line_number("b", 1) == UINT64_MAX);
     assert_int_equal(command_line_number("c", 1), 255);
     assert_int_equal(command_line_number("d", 1), 0);
     assert_true(command_line_number("e", 1) == UINT64_MAX);
     assert_int_equal(command_line_number("f", 1), 10);
+    assert_int_equal(command_line_number("g", 1), 169);
     assert_string_equal(test_console(), "");
 }
 

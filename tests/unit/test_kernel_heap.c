@@ -118,6 +118,7 @@ static void what_is_not_allocated_cannot_be_freed(void **state)
     expect_panic(memory_free(neighbour + 16));
     expect_panic(memory_free(neighbour + 1));
     expect_panic(memory_free(other + 16));
+    expect_panic((void)heap_usable_size(small));
     heap_free(aligned);
     expect_panic(heap_free(aligned));
     memory_free(neighbour);

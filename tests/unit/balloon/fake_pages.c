@@ -19,6 +19,7 @@ static size_t free_count;
 
 bool fake_pages_hot_add_works;
 unsigned fake_pages_hot_add_calls;
+bool fake_pages_from_the_top;
 
 static void map_once(void)
 {
@@ -42,6 +43,7 @@ void fake_pages_reset(size_t count)
     free_count = count;
     fake_pages_hot_add_works = true;
     fake_pages_hot_add_calls = 0;
+    fake_pages_from_the_top = false;
 }
 
 void fake_pages_occupy(uint64_t frame)
@@ -86,7 +88,9 @@ void *pages_allocate(size_t count)
     const size_t alignment = alignment_of(count);
 
     assert_true(count > 0);
-    for (size_t first = 0; first + count <= FAKE_PAGES_MAXIMUM; first += alignment) {
+    for (size_t at = 0; at + count <= FAKE_PAGES_MAXIMUM; at += alignment) {
+        const size_t top = (FAKE_PAGES_MAXIMUM - count) / alignment * alignment;
+        const size_t first = fake_pages_from_the_top ? top - at : at;
         if (!all_free(first, count))
             continue;
         memset(&states[first], ALLOCATED, count);

@@ -28,4 +28,7 @@ bool fake_pages_is_allocated(uint64_t frame);
 extern bool fake_pages_hot_add_works;
 extern unsigned fake_pages_hot_add_calls;
 
+/* Hands out the highest free pages first. */
+extern bool fake_pages_from_the_top;
+
 #endif
