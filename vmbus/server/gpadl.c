@@ -101,8 +101,11 @@ struct gpadl *server_gpadl_new(struct vmbus_server_channel *channel, uint32_t id
     gpadl->range_count = range_count;
     gpadl->word_count = word_count;
     gpadl->words_missing = word_count;
-    gpadl->next = channel->gpadls;
-    channel->gpadls = gpadl;
+    struct gpadl **end = &channel->gpadls;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = gpadl;
     gpadl->next_collecting = server->collecting;
     server->collecting = gpadl;
     server->collecting_count++;

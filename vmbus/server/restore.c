@@ -144,7 +144,8 @@ static enum vmbus_server_restored read_gpadl(struct vmbus_server_channel *channe
         return VMBUS_SERVER_RESTORE_DAMAGED;
     }
     if (scratch->gpadls >= options->gpadls ||
-        scratch->collecting_count >= options->gpadls_in_progress ||
+        (saved.state == SAVED_COLLECTING &&
+         scratch->collecting_count >= options->gpadls_in_progress) ||
         saved.word_count > options->gpadl_pages - scratch->gpadl_words) {
         return VMBUS_SERVER_RESTORE_LIMITS;
     }

@@ -232,18 +232,7 @@ void loopback_start(const struct vmbus_server_options *options)
     loopback_server = create(options);
 }
 
-struct vmbus_server *loopback_replace(const struct vmbus_server_options *options)
-{
-    struct vmbus_server *old = loopback_server;
-
-    memset(state.maps, 0, sizeof(state.maps));
-    memset(state.doorbells, 0, sizeof(state.doorbells));
-    state.map_count = 0;
-    loopback_server = create(options);
-    return old;
-}
-
-void loopback_end(void)
+static void destroy(void)
 {
     vmbus_server_destroy(loopback_server);
     loopback_server = NULL;
@@ -251,6 +240,17 @@ void loopback_end(void)
     for (uint32_t id = 0; id < CONNECTIONS; id++) {
         assert_false(state.doorbells[id]);
     }
+}
+
+void loopback_replace(const struct vmbus_server_options *options)
+{
+    destroy();
+    loopback_server = create(options);
+}
+
+void loopback_end(void)
+{
+    destroy();
     free(state.from_guest.messages);
     free(state.to_guest.messages);
     memset(&state, 0, sizeof(state));

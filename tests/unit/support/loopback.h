@@ -51,9 +51,11 @@ void loopback_start(const struct vmbus_server_options *options);
 /* Destroys the server: everything must be unmapped and released. */
 void loopback_end(void);
 
-/* Takes the server away and puts another in its place, as a machine that was saved and goes on
- * elsewhere does: what is mapped by the old one counts no more. */
-struct vmbus_server *loopback_replace(const struct vmbus_server_options *options);
+/*
+ * Destroys the server, whose owners have left, and puts another in its place, as when a machine
+ * goes on in another process: logs, the slot and the guest stay.
+ */
+void loopback_replace(const struct vmbus_server_options *options);
 
 /* What the guest posted, and what the host did: the nth of a type from 0; type 0: any. NULL if
  * there are not so many. */
