@@ -226,7 +226,11 @@ $(bench_programs): $(BUILD)/bench/%: $(BUILD)/bench/tests/bench/%.o $(BUILD)/ben
 ## bench: measures and prints the figures of README.md
 bench: deps
 	@$(parallel_make) all $(bench_programs)
-	@python3 tests/bench/run.py --build $(BUILD) --deps $(DEPS) $(bench_programs)
+	@status=0; \
+	python3 tests/bench/run.py --build $(BUILD) --deps $(DEPS) $(bench_programs) || status=1; \
+	python3 tests/bench/sizes.py --build $(BUILD) --deps $(DEPS) --arch $(ARCH) || status=1; \
+	python3 tests/bench/start.py --build $(BUILD) --deps $(DEPS) || status=1; \
+	exit $$status
 
 # -- the rest -----------------------------------------------------------------------------------------------------------
 
@@ -238,9 +242,12 @@ deps:
 c_files     = $(sort $(wildcard $(addsuffix /*.[ch],. $(shell git ls-files -co --exclude-standard '*.[ch]' | xargs -r dirname | sort -u))))
 shell_files = $(shell git ls-files -co --exclude-standard '*.sh') .ci/run
 
-## lint: clang-format, clang-tidy, cppcheck and shellcheck; fails on any finding
-lint: $(BUILD)/compile_commands.json
-	@bash tests/lint.sh $(BUILD) $(c_files) -- $(shell_files)
+## lint: clang-format, clang-tidy, cppcheck and shellcheck, and the limit of the VMBus stack's text; fails on any finding
+lint: $(BUILD)/compile_commands.json $(images)
+	@status=0; \
+	for image in $(images:.elf=.map); do python3 linker/size_table.py --check $$image $(BUILD)/$(ARCH) || status=1; done; \
+	bash tests/lint.sh $(BUILD) $(c_files) -- $(shell_files) || status=1; \
+	exit $$status
 
 # One line a source: what an editor or clang-tidy needs to know to read it.
 $(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system_sources) $(app_sources)) tests/unit $(wildcard tests/unit/support))

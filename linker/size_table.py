@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Prints how many bytes each module has in an image, as linked: read from the linker's map, so what was dropped is not counted.
+With --check it prints nothing, but fails if the text of the VMBus stack exceeds its limit.
 
-usage: size_table.py IMAGE.map OBJECTS_FOLDER
+usage: size_table.py [--check] IMAGE.map OBJECTS_FOLDER
 """
 import re
 import sys
 
 COLUMNS = ("text", "rodata", "data", "bss")
 BUDGET = ("hv", "vmbus", "vmbus/kmcl")  # together they are the VMBus stack, whose text has a limit
+TEXT_LIMIT = 24 << 10                   # bytes
 
 
 def column_of(section):
@@ -37,27 +39,40 @@ def module_of(file, folder):
     return file[len(folder) + 1:].rpartition("/")[0]
 
 
-def main():
-    map_name, folder = sys.argv[1:]
+def modules_of(map_name, folder):
+    """{module: {column: bytes}}"""
     with open(map_name, encoding="utf-8") as file:
         text = file.read()
     modules = {}
     for section, size, name in sections(text):
         row = modules.setdefault(module_of(name, folder), dict.fromkeys(COLUMNS, 0))
         row[column_of(section)] += size
+    return modules
+
+
+def total(modules, names):
+    return {column: sum(modules[name][column] for name in names if name in modules) for column in COLUMNS}
+
+
+def main():
+    check, map_name, folder = sys.argv[1] == "--check", *sys.argv[-2:]
+    modules = modules_of(map_name, folder)
+    stack = total(modules, BUDGET)
+    if check:
+        if stack["text"] > TEXT_LIMIT:
+            return f"{map_name}: {' + '.join(BUDGET)} have {stack['text']} bytes of text, the limit is {TEXT_LIMIT}"
+        return 0
 
     def line(name, row):
         print(f"  {name:<22}" + "".join(f"{row[column]:>9}" for column in COLUMNS))
 
-    def total(names):
-        return {column: sum(modules[name][column] for name in names) for column in COLUMNS}
-
     print(f"  {'bytes by module':<22}" + "".join(f"{column:>9}" for column in COLUMNS))
     for name in sorted(modules):
         line(name, modules[name])
-    line("hv + vmbus + kmcl", total([name for name in modules if name in BUDGET]))
-    line("all", total(modules))
+    line("hv + vmbus + kmcl", stack)
+    line("all", total(modules, modules))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
