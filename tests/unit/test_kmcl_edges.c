@@ -76,6 +76,33 @@ static void a_packet_that_comes_at_the_end_of_a_batch_is_found(void **state)
     driver_end(&driver);
 }
 
+/* The same two ends of a batch, where a worker takes them and not an event. */
+static void batches_at_passive_end_and_go_on_likewise(void **state)
+{
+    struct driver driver = {0};
+
+    (void)state;
+    driver_make(&driver);
+    driver.on_batch = put_one_more;
+    VmbChannelSetIncomingProcessingAtPassive(driver.channel, TRUE);
+    driver_start(&driver);
+    put(1);
+    settle();
+    assert_int_equal(driver.packets, 2);
+    assert_int_equal(driver.batches, 2);
+    driver.on_batch = NULL;
+    driver.packets = 0;
+    enum irql level = irql_raise_to_dispatch();
+    for (unsigned i = 0; i < 120; i++) {
+        put(i);
+    }
+    irql_lower(level);
+    settle();
+    assert_int_equal(driver.packets, 120);
+    assert_int_equal(driver.level, IRQL_PASSIVE);
+    driver_end(&driver);
+}
+
 static void complete_the_last(struct driver *driver, UINT32 count)
 {
     (void)count;
@@ -231,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         kmcl_test(a_host_that_waits_for_room_is_signalled_when_packets_leave),
         kmcl_test(a_packet_that_comes_at_the_end_of_a_batch_is_found),
+        kmcl_test(batches_at_passive_end_and_go_on_likewise),
         kmcl_test(a_quota_used_up_and_given_back_in_one_batch_does_not_stop_the_queue),
         kmcl_test(m6_packets_under_way_end_once_when_the_ring_breaks),
         kmcl_test(a_completion_for_a_ring_that_is_gone_is_dropped),
