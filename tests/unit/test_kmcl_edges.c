@@ -131,6 +131,24 @@ static void a_quota_used_up_and_given_back_in_one_batch_does_not_stop_the_queue(
     driver_end(&driver);
 }
 
+/* ---- a second life ---- */
+
+static void a_failure_is_not_reported_again_in_the_next_life(void **state)
+{
+    struct driver driver = {0};
+
+    (void)state;
+    host.open_status = 0xC0000022;
+    driver_start(&driver);
+    assert_trace(&driver, "failure ");
+    host.open_status = 0;
+    assert_int_equal(VmbChannelEnable(driver.channel), STATUS_SUCCESS);
+    VmbChannelDisable(driver.channel); /* before anything could be opened */
+    settle();
+    assert_trace(&driver, "failure ");
+    driver_end(&driver);
+}
+
 /* ---- the ring in pieces ---- */
 
 /* M6: a packet under way had two owners when the ring reported corruption. */
@@ -159,6 +177,36 @@ static void rescind(struct driver *driver)
 {
     (void)driver;
     host_rescind(RELID);
+}
+
+static NTSTATUS ask(struct driver *driver)
+{
+    UINT64 question = 1;
+
+    return VmbChannelSendSynchronousRequest(driver->channel, &question, 8, NULL, WAIT, NULL, NULL,
+                                            NULL);
+}
+
+static void ask_and_lose_the_channel(struct driver *driver)
+{
+    static struct script script;
+
+    script_start(&script, driver, rescind);
+    assert_int_equal(ask(driver), STATUS_DEVICE_REMOVED);
+}
+
+static void a_rescind_releases_each_of_two_requests_at_once(void **state)
+{
+    struct driver driver = {0};
+    struct script script;
+
+    (void)state;
+    driver_start(&driver);
+    script_start(&script, &driver, ask_and_lose_the_channel);
+    assert_int_equal(ask(&driver), STATUS_DEVICE_REMOVED);
+    /* Before the channel was closed. */
+    assert_int_equal(host_count(HOST_GPADL_TEARDOWN), 0);
+    driver_end(&driver);
 }
 
 /* The channel closes below EvtChannelPostStarted, which may wait for what the close completes. */
@@ -260,7 +308,9 @@ int main(void)
         kmcl_test(a_packet_that_comes_at_the_end_of_a_batch_is_found),
         kmcl_test(batches_at_passive_end_and_go_on_likewise),
         kmcl_test(a_quota_used_up_and_given_back_in_one_batch_does_not_stop_the_queue),
+        kmcl_test(a_failure_is_not_reported_again_in_the_next_life),
         kmcl_test(m6_packets_under_way_end_once_when_the_ring_breaks),
+        kmcl_test(a_rescind_releases_each_of_two_requests_at_once),
         kmcl_test(a_completion_for_a_ring_that_is_gone_is_dropped),
         kmcl_test(gpadls_are_deleted_in_any_order),
         kmcl_test(a_rescinded_channel_that_cannot_be_given_back_is_said),
