@@ -215,6 +215,33 @@ static void late_answers_free_the_slots_that_the_requests_left(void **state)
     driver_end(&driver);
 }
 
+static void send_without_completion(struct driver *driver)
+{
+    assert_int_equal(driver_send(driver, 7, 8, 0), STATUS_SUCCESS);
+    assert_int_equal(driver->completions, 0);
+}
+
+/* The host owes so many answers that the next request finds no slot. What was sent behind it needs
+ * none. */
+static void what_waits_behind_a_request_goes_on_when_its_time_is_up(void **state)
+{
+    struct driver driver = {0};
+    struct ring_packet_in packet;
+    struct script script;
+
+    (void)state;
+    driver_start(&driver);
+    for (unsigned i = 0; i < 32; i++) {
+        assert_int_equal(ask(&driver, CLOCK_MILLISECOND), STATUS_CANCELLED);
+        (void)host_take(&packet);
+    }
+    script_start(&script, &driver, send_without_completion);
+    assert_int_equal(ask(&driver, CLOCK_MILLISECOND), STATUS_CANCELLED);
+    assert_int_equal(driver.completions, 1);
+    assert_int_equal(host_take(&packet), 7);
+    driver_end(&driver);
+}
+
 static void a_zero_limit_does_not_queue(void **state)
 {
     struct driver driver = {0};
@@ -573,6 +600,7 @@ int main(void)
         kmcl_test(a_request_in_the_ring_is_cancelled_when_its_time_is_up),
         kmcl_test(a_queued_request_is_taken_back_when_its_time_is_up),
         kmcl_test(late_answers_free_the_slots_that_the_requests_left),
+        kmcl_test(what_waits_behind_a_request_goes_on_when_its_time_is_up),
         kmcl_test(a_zero_limit_does_not_queue),
         kmcl_test(with_external_data_a_timeout_waits_for_the_host_to_let_go),
         kmcl_test(a_rescind_releases_a_request_with_external_data_after_the_ring_is_gone),

@@ -79,9 +79,13 @@ static NTSTATUS wait(struct kmcl_channel *channel, struct kmcl_waiter *waiter, u
     if (event_is_set(&waiter->done) || event_wait(&waiter->done, deadline)) {
         return waiter->status;
     }
+    struct kmcl_followup followup;
+    kmcl_followup_begin(&followup);
     enum irql level = spin_lock_acquire(&channel->lock);
     bool given_up = give_up(waiter, STATUS_CANCELLED);
+    kmcl_queue_flush(channel, &followup); /* it may have kept what does not wait for a slot */
     spin_lock_release(&channel->lock, level);
+    kmcl_followup_run(channel, &followup);
     if (!given_up) {
         /* The host may still write to the caller's pages: its completion, or the close of the
          * channel, ends this. */
