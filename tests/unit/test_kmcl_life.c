@@ -861,6 +861,24 @@ static void mmio_space_is_none_and_a_wish_for_some_is_said(void **state)
     driver_end(&driver);
 }
 
+static void start_again(struct driver *driver)
+{
+    VmbChannelStart(driver->channel);
+}
+
+static void a_start_in_the_middle_of_a_pause_ends_it(void **state)
+{
+    struct driver driver = {0};
+    struct script script;
+
+    (void)state;
+    driver_start(&driver);
+    script_start(&script, &driver, start_again);
+    VmbChannelPause(driver.channel);
+    assert_string_equal(KmclChannelStateName(driver.channel), "active");
+    driver_end(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -908,6 +926,7 @@ int main(void)
         kmcl_test(interrupt_latency_is_valid_from_opened_to_closed),
         kmcl_test(interrupt_latency_without_a_monitor_is_not_supported),
         kmcl_test(mmio_space_is_none_and_a_wish_for_some_is_said),
+        kmcl_test(a_start_in_the_middle_of_a_pause_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,11 +379,12 @@ VOID VmbChannelStart(VMBCHANNEL Channel)
     }
 }
 
+/* Or somebody wants it started again. */
 static bool is_paused(void *context)
 {
     const struct kmcl_channel *channel = context;
 
-    return channel->state <= KMCL_PAUSED && !channel->worker_running;
+    return (channel->state <= KMCL_PAUSED || !channel->paused) && !channel->worker_running;
 }
 
 VOID VmbChannelPause(VMBCHANNEL Channel)
