@@ -226,6 +226,7 @@ $(bench_programs): $(BUILD)/bench/%: $(BUILD)/bench/tests/bench/%.o $(BUILD)/ben
 ## bench: measures and prints the figures of README.md
 bench: deps
 	@$(parallel_make) all $(bench_programs)
+	@echo "$$(date +%F), $$(nproc) processors ($$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)), load $$(cut -d' ' -f1 /proc/loadavg)"
 	@status=0; \
 	python3 tests/bench/run.py --build $(BUILD) --deps $(DEPS) $(bench_programs) || status=1; \
 	python3 tests/bench/sizes.py --build $(BUILD) --deps $(DEPS) --arch $(ARCH) || status=1; \

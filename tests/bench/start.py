@@ -99,6 +99,7 @@ def main():
         "Linux, `quiet`, kernel unpacked beforehand": (unpacked, linux),
         "Linux, `quiet`, kernel as shipped": (packed, linux),
     }
+    load_before = os.getloadavg()[0]  # by others: the levels of a nested host add one or two
     outside = {name: [] for name in guests}
     own = {name: [] for name in guests}
     failures = dict.fromkeys(guests, 0)
@@ -124,17 +125,18 @@ def main():
     print(f"\n### Guest entry to VMBus connected ({kind})\n")
     print(f"By QEMU's clock, from the firmware's jump to the kernel to the guest's REQUESTOFFERS; {options.runs} starts each, in turn; median (least to most).")
     print(f"One processor, 256 MiB. Linux: Debian's {version}, an initial file system of one static program that loads hv_vmbus and hv_balloon.\n")
-    print("| Guest | entry to connected | by the guest's own clock | of `hello` as it is | of `hello` without a serial port |")
+    print("| Guest | entry to connected | by the guest's own clock | times `hello` | times `hello` without a serial port |")
     print("|---|--:|--:|--:|--:|")
     plain, silent = (statistics.median(outside[name]) for name in list(guests)[:2])
     for name, times in outside.items():
         median = statistics.median(times)
         clock = usual(own[name]) if own[name] else "-"
-        print(f"| {name} | {usual(times)} | {clock} | {median / plain:.1f} times | {median / silent:.1f} times |")
+        print(f"| {name} | {usual(times)} | {clock} | {median / plain:.1f} | {median / silent:.1f} |")
     failed = [f"{name}: {count}" for name, count in failures.items() if count]
     print("\nEach byte on the console costs an exit to QEMU, which is slow where the host is nested: `hello` writes one line before it connects,")
     print("a quiet Linux none. Linux' own clock starts later than the kernel.")
-    print("Starts that failed and were repeated: " + ("; ".join(failed) if failed else "none") + ".")
+    print("Starts that failed and were repeated: " + ("; ".join(failed) if failed else "none") + ". "
+          f"Load of this machine, which has {os.cpu_count()} processors: {load_before:.1f} before, {os.getloadavg()[0]:.1f} after.")
 
 
 if __name__ == "__main__":
