@@ -540,6 +540,48 @@ static void messages_on_their_way_arrive_in_their_order(void **state)
     (void)loopback_take();
 }
 
+static void what_is_to_be_said_of_gpadls_waits_its_turn(void **state)
+{
+    const struct vmbus_server_range *ranges;
+    size_t count;
+    uint8_t *memory = pages_allocate(2);
+
+    (void)state;
+    start();
+    open_it();
+    device.waits = true;
+    assert_true(guest_gpadl(RELID, 70, memory, 2));
+    assert_true(guest_gpadl(RELID, 72, memory, 2));
+    assert_int_equal(vmbus_server_gpadl_map(device.channel, 70, true, &ranges, &count), VMBUS_OK);
+    assert_int_equal(vmbus_server_gpadl_map(device.channel, 72, true, &ranges, &count), VMBUS_OK);
+    guest_teardown(RELID, 72);
+    guest_teardown(RELID, 70);
+    loopback_log_clear();
+    loopback.slot_stuck = true;
+    while (guest_words(8, 36, RELID, 0, 0, 0, 0) == HV_STATUS_SUCCESS) {
+    }
+    assert_int_equal(vmbus_server_gpadl_unmap(device.channel, 70), VMBUS_OK);
+    assert_int_equal(vmbus_server_gpadl_unmap(device.channel, 72), VMBUS_OK);
+    vmbus_server_revoke(device.channel);
+    struct saved saved = save();
+    vmbus_server_close_done(device.channel);
+    end_old(&device, 1);
+    assert_int_equal(restore(&saved), VMBUS_SERVER_RESTORED);
+    free(saved.bytes);
+    loopback.slot_stuck = false;
+    while (loopback_take()) {
+    }
+    assert_int_equal(loopback_count_to_guest(CREATED), VMBUS_SERVER_QUEUE_SIZE);
+    for (uint32_t i = 0; i < 3; i++) {
+        static const uint32_t expected[][2] = {{TORNDOWN, 70}, {TORNDOWN, 72}, {RESCIND, RELID}};
+        const struct loopback_message *message = loopback_to_guest(0, VMBUS_SERVER_QUEUE_SIZE + i);
+        assert_int_equal(loopback_word(message, 0), expected[i][0]);
+        assert_int_equal(loopback_word(message, 8), expected[i][1]);
+    }
+    pages_free(memory, 2);
+    finish();
+}
+
 /* ---- who is there and who is not ---- */
 
 static void what_nobody_offers_any_more_is_rescinded(void **state)
@@ -951,6 +993,7 @@ int main(void)
         server_test(a_contact_that_waited_is_answered),
         server_test(gpadls_in_every_state),
         server_test(messages_on_their_way_arrive_in_their_order),
+        server_test(what_is_to_be_said_of_gpadls_waits_its_turn),
         server_test(what_nobody_offers_any_more_is_rescinded),
         server_test(an_offer_that_never_left_is_forgotten_with_its_owner),
         server_test(what_is_new_is_offered),

@@ -58,7 +58,8 @@ uint32_t server_gpadl_check(const uint64_t *words, uint32_t word_count, uint32_t
 bool server_gpadl_is_ring(const struct gpadl *gpadl, uint32_t downstream_page)
 {
     /* One range of whole pages; two of them at least for each ring. */
-    return gpadl->range_count == 1 && gpadl->words[0] == gpadl->frame_count * RING_PAGE_SIZE &&
+    return gpadl->range_count == 1 &&
+           gpadl->words[0] == (uint64_t)gpadl->frame_count * RING_PAGE_SIZE &&
            downstream_page >= 2 && downstream_page < gpadl->frame_count &&
            gpadl->frame_count - downstream_page >= 2;
 }
@@ -334,14 +335,14 @@ static void unmapped(struct gpadl *gpadl)
     server_channel_retire(channel);
 }
 
-enum vmbus_status vmbus_server_gpadl_map(struct vmbus_server_channel *channel, uint32_t id,
+enum vmbus_status vmbus_server_gpadl_map(struct vmbus_server_channel *channel, uint32_t gpadl_id,
                                          bool writable, const struct vmbus_server_range **ranges,
                                          size_t *range_count)
 {
     struct vmbus_server *server = channel->server;
     enum vmbus_status status = VMBUS_OK;
     enum irql previous = server_lock(server);
-    struct gpadl *gpadl = server_gpadl_find(channel, id);
+    struct gpadl *gpadl = server_gpadl_find(channel, gpadl_id);
 
     if (gpadl == NULL || gpadl->state == GPADL_COLLECTING) {
         status = VMBUS_BAD_ARGUMENT;
@@ -369,13 +370,13 @@ enum vmbus_status vmbus_server_gpadl_map(struct vmbus_server_channel *channel, u
     return status;
 }
 
-enum vmbus_status vmbus_server_gpadl_unmap(struct vmbus_server_channel *channel, uint32_t id)
+enum vmbus_status vmbus_server_gpadl_unmap(struct vmbus_server_channel *channel, uint32_t gpadl_id)
 {
     struct vmbus_server *server = channel->server;
     enum irql previous = server_lock(server);
     struct gpadl *gpadl = channel->gpadls;
 
-    while (gpadl != NULL && (gpadl->id != id || gpadl->ranges == NULL)) {
+    while (gpadl != NULL && (gpadl->id != gpadl_id || gpadl->ranges == NULL)) {
         gpadl = gpadl->next;
     }
     if (gpadl == NULL) {

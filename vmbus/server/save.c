@@ -197,7 +197,7 @@ enum vmbus_status vmbus_server_save(struct vmbus_server *server, void *buffer, s
     put_all(&sink, server);
     server_unlock(server, previous);
     *size = sink.size;
-    if (sink.size > sink.capacity) {
+    if (buffer == NULL || sink.size > sink.capacity) {
         return VMBUS_NO_MEMORY;
     }
     /* The limits keep it far below 4 GiB: 4096 GPADLs of 64 KiB at the very most. */

@@ -219,7 +219,7 @@ struct vmbus_server_owner {
 enum vmbus_status vmbus_server_offer(struct vmbus_server *server,
                                      const struct vmbus_server_offer *offer,
                                      const struct vmbus_server_owner *owner,
-                                     struct vmbus_server_channel **channel);
+                                     struct vmbus_server_channel **out);
 
 /*
  * Takes the offer back, once: the guest is told with RESCIND_CHANNEL_OFFER. `released` follows as
@@ -294,12 +294,12 @@ struct vmbus_server_range {
  * VMBUS_BAD_STATE: mapped already (the channel's own rings included), being torn down, or the
  * channel is closed; VMBUS_REFUSED: pages that cannot be mapped; VMBUS_NO_MEMORY.
  */
-enum vmbus_status vmbus_server_gpadl_map(struct vmbus_server_channel *channel, uint32_t gpadl,
+enum vmbus_status vmbus_server_gpadl_map(struct vmbus_server_channel *channel, uint32_t gpadl_id,
                                          bool writable, const struct vmbus_server_range **ranges,
                                          size_t *range_count);
 
 /* VMBUS_BAD_ARGUMENT: this owner has no such GPADL mapped. */
-enum vmbus_status vmbus_server_gpadl_unmap(struct vmbus_server_channel *channel, uint32_t gpadl);
+enum vmbus_status vmbus_server_gpadl_unmap(struct vmbus_server_channel *channel, uint32_t gpadl_id);
 
 /* The machine's map and unmap, for pages named in packets. The caller bounds `count`. */
 void *vmbus_server_map_frames(struct vmbus_server_channel *channel, const uint64_t *frames,

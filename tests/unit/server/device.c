@@ -52,14 +52,19 @@ static void called(struct device *device, enum device_call call)
 
 enum vmbus_status device_accept(struct device *device)
 {
+    device->busy = true;
     enum vmbus_status status = vmbus_server_map_rings(device->channel);
-
     if (status == VMBUS_REFUSED) {
         (void)vmbus_server_open_done(device->channel, FAILURE);
-        return status;
+    } else if (status == VMBUS_OK) {
+        status = vmbus_server_open_done(device->channel, device->open_status);
     }
-    return status != VMBUS_OK ? status
-                              : vmbus_server_open_done(device->channel, device->open_status);
+    device->busy = false;
+    if (device->close_waits) {
+        device->close_waits = false;
+        vmbus_server_close_done(device->channel);
+    }
+    return status;
 }
 
 static void on_open(void *context, const struct vmbus_server_open *request)
@@ -78,7 +83,9 @@ static void on_close(void *context)
     struct device *device = context;
 
     called(device, CALLED_CLOSE);
-    if (!device->waits) {
+    if (!device->waits && device->busy) {
+        device->close_waits = true;
+    } else if (!device->waits) {
         vmbus_server_close_done(device->channel);
     }
 }
@@ -89,7 +96,11 @@ static void on_event(void *context)
 
     assert_int_equal(irql_current(), IRQL_DISPATCH);
     device->events++;
-    device_drain(device);
+    if (device->on_event != NULL) {
+        device->on_event(device);
+    } else {
+        device_drain(device);
+    }
 }
 
 static void on_wanted(void *context, uint32_t gpadl)
@@ -98,7 +109,7 @@ static void on_wanted(void *context, uint32_t gpadl)
 
     called(device, CALLED_WANTED);
     device->wanted = gpadl;
-    if (!device->waits) {
+    if (!device->waits && !device->keeps_gpadls) {
         assert_int_equal(vmbus_server_gpadl_unmap(device->channel, gpadl), VMBUS_OK);
     }
 }
@@ -109,6 +120,7 @@ static void on_released(void *context)
 
     called(device, CALLED_RELEASED);
     device->channel = NULL;
+    device->revoked = false;
 }
 
 /* One packet back for each that came; false: the ring is broken, or full. */

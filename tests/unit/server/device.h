@@ -37,6 +37,11 @@ struct device {
     bool waits;           /* answers neither open nor close */
     uint32_t open_status; /* 0 */
     bool echoes;          /* sends every packet back as a completion */
+    bool keeps_gpadls;    /* unmaps none that the guest wants */
+    bool revoked;         /* the test's own note */
+    bool busy;            /* in a call of the server's: callbacks are answered behind it */
+    bool close_waits;
+    void (*on_event)(struct device *device); /* NULL; instead of looking at the ring */
 };
 
 /* Each test: a server of the default options; afterwards nothing is left over. */

@@ -102,11 +102,24 @@ void loopback_log_clear(void)
 
 /* ---- the server's machine ---- */
 
+/* Not while it runs itself. */
+static void meanwhile(void)
+{
+    void (*hook)(void) = loopback.meanwhile;
+
+    if (hook != NULL) {
+        loopback.meanwhile = NULL;
+        hook();
+        loopback.meanwhile = hook;
+    }
+}
+
 static void *map(void *context, const uint64_t *frames, size_t count, bool writable)
 {
     (void)context;
     (void)writable;
     assert_true(count != 0);
+    meanwhile();
     state.map_calls++;
     if (loopback.map_fail != 0 && --loopback.map_fail == 0) {
         return NULL;
@@ -134,6 +147,7 @@ static void *map(void *context, const uint64_t *frames, size_t count, bool writa
 static void unmap(void *context, void *address, size_t count)
 {
     (void)context;
+    meanwhile();
     for (size_t i = 0; i < MAPS; i++) {
         if (state.maps[i].address == address && state.maps[i].count == count) {
             state.maps[i].address = NULL;
@@ -157,6 +171,9 @@ static enum vmbus_server_posted post(void *context, uint32_t vp, uint32_t sint, 
     if (vp >= loopback.processors) {
         return VMBUS_SERVER_POST_FAILED;
     }
+    state.posting = true;
+    meanwhile();
+    state.posting = false;
     if (state.slot_full) {
         return VMBUS_SERVER_SLOT_BUSY;
     }
@@ -200,6 +217,7 @@ static bool event(void *context, uint32_t vp, uint32_t flag)
 static void doorbell(void *context, uint32_t connection_id, bool wanted)
 {
     (void)context;
+    meanwhile();
     assert_true(state.doorbells[connection_id] != wanted);
     state.doorbells[connection_id] = wanted;
 }
@@ -245,6 +263,14 @@ static void destroy(void)
 void loopback_replace(const struct vmbus_server_options *options)
 {
     destroy();
+    loopback_server = create(options);
+}
+
+void loopback_replace_forked(const struct vmbus_server_options *options)
+{
+    memset(state.maps, 0, sizeof(state.maps));
+    memset(state.doorbells, 0, sizeof(state.doorbells));
+    state.map_count = 0;
     loopback_server = create(options);
 }
 

@@ -41,6 +41,9 @@ struct loopback_settings {
     unsigned map_fail;      /* 0; n: the nth map from now fails */
     bool signals_wait;      /* false: signals reach the server in test_host_step() */
     bool queue_full_status; /* false: every second post of the guest is refused at first */
+    /* NULL: called whenever the server calls its machine, and holds no lock: what other threads may
+     * do at that moment. */
+    void (*meanwhile)(void);
 };
 extern struct loopback_settings loopback;
 extern struct vmbus_server *loopback_server;
@@ -56,6 +59,10 @@ void loopback_end(void);
  * goes on in another process: logs, the slot and the guest stay.
  */
 void loopback_replace(const struct vmbus_server_options *options);
+
+/* The same in a process that was forked: the server that is there is the other process' one, and is
+ * left as it is, with what it has mapped. */
+void loopback_replace_forked(const struct vmbus_server_options *options);
 
 /* What the guest posted, and what the host did: the nth of a type from 0; type 0: any. NULL if
  * there are not so many. */
