@@ -524,6 +524,8 @@ static void states_and_statuses_have_names(void **state)
         assert_true(strlen(vmbus_channel_state_name((enum vmbus_channel_state)at)) > 1);
     }
     assert_string_equal(vmbus_status_name((enum vmbus_status)99), "?");
+    assert_string_equal(vmbus_connection_state_name((enum vmbus_connection_state)99), "?");
+    assert_string_equal(vmbus_channel_state_name((enum vmbus_channel_state)99), "?");
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 
 #include "kernel/clock.h"
 #include "kernel/pages.h"
+#include "kernel/work.h"
 #include "vmbus/connection.h"
 #include "vmbus/gpadl.h"
 
@@ -425,6 +426,31 @@ static void answers_must_match_in_every_number(void **state)
     vmbus_test_give_back(&owner);
 }
 
+static uint32_t list_in_work;
+static enum vmbus_status second_status;
+
+static void tear_down_too(void *context)
+{
+    (void)context;
+    second_status = vmbus_gpadl_teardown(owner.channel, list_in_work);
+}
+
+/* Passive work runs inside of waits: somebody else may ask for the same. */
+static void a_list_is_torn_down_once(void **state)
+{
+    static struct work_item work = {.run = tear_down_too};
+
+    (void)state;
+    prepare();
+    assert_int_equal(vmbus_gpadl_create(owner.channel, &range, 1, &list_in_work), VMBUS_OK);
+    host.teardown_steps = 5;
+    passive_work_queue(&work);
+    assert_int_equal(vmbus_gpadl_teardown(owner.channel, list_in_work), VMBUS_OK);
+    assert_int_equal(second_status, VMBUS_BAD_ARGUMENT);
+    assert_int_equal(host_count(HOST_GPADL_TEARDOWN), 1);
+    give_back();
+}
+
 static void a_list_of_another_channel_is_left_alone(void **state)
 {
     struct test_owner other;
@@ -655,6 +681,7 @@ int main(void)
         bus_test(a_late_answer_within_the_limit_does),
         cmocka_unit_test_setup_teardown(answers_must_match_in_every_number, vmbus_test_setup,
                                         end_with_kept_pages),
+        bus_test(a_list_is_torn_down_once),
         bus_test(a_list_of_another_channel_is_left_alone),
         bus_test(the_post_that_fails_first_leaves_nothing),
         bus_test(half_a_list_is_never_taken_back),
