@@ -334,14 +334,19 @@ enum vmbus_status vmbus_disconnect(void)
     }
     /* Before 3.0 hosts do not end a connection on UNLOAD (Linux channel_mgmt.c). */
     bool unloads = vmbus_bus.version >= VMBUS_VERSION_3_0;
-    vmbus_bus.unload_deadline = unloads ? clock_after(VMBUS_ANSWER_LIMIT) : 0;
+    uint64_t deadline = clock_after(VMBUS_ANSWER_LIMIT);
+    vmbus_bus.unload_deadline = 0;
     transition(VMBUS_UNLOADING);
-    vmbus_offers_end();
-    if (unloads &&
-        hv_post_message_with_retry(vmbus_bus.message_connection, &unload, sizeof(unload), true,
-                                   vmbus_bus.unload_deadline) != HV_STATUS_SUCCESS) {
+    /* First of all: whoever closes a channel that went with the connection waits for the answer,
+     * and may do so in the middle of a wait of ours. */
+    if (unloads && hv_post_message_with_retry(vmbus_bus.message_connection, &unload, sizeof(unload),
+                                              true, deadline) != HV_STATUS_SUCCESS) {
         status = VMBUS_POST_FAILED;
-    } else if (unloads && !event_wait(&vmbus_bus.unloaded, vmbus_bus.unload_deadline)) {
+    } else if (unloads) {
+        vmbus_bus.unload_deadline = deadline;
+    }
+    vmbus_offers_end();
+    if (vmbus_bus.unload_deadline != 0 && !event_wait(&vmbus_bus.unloaded, deadline)) {
         status = VMBUS_NO_ANSWER;
     }
     transition(status == VMBUS_OK ? VMBUS_DISCONNECTED : VMBUS_FAILED);

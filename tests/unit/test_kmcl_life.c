@@ -861,6 +861,20 @@ static void mmio_space_is_none_and_a_wish_for_some_is_said(void **state)
     driver_end(&driver);
 }
 
+static void channels_that_close_do_not_hold_up_the_unload_they_close_for(void **state)
+{
+    struct driver driver = {0};
+
+    (void)state;
+    driver_start(&driver);
+    host.fail_every = host_attempts() + 1; /* no room for UNLOAD at first: other work runs */
+    uint64_t before = clock_now();
+    assert_int_equal(vmbus_disconnect(), VMBUS_OK);
+    assert_true(clock_now() - before < CLOCK_SECOND);
+    host.fail_every = 0;
+    driver_end(&driver);
+}
+
 static void start_again(struct driver *driver)
 {
     VmbChannelStart(driver->channel);
@@ -927,6 +941,7 @@ int main(void)
         kmcl_test(interrupt_latency_without_a_monitor_is_not_supported),
         kmcl_test(mmio_space_is_none_and_a_wish_for_some_is_said),
         kmcl_test(a_start_in_the_middle_of_a_pause_ends_it),
+        kmcl_test(channels_that_close_do_not_hold_up_the_unload_they_close_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
