@@ -173,6 +173,13 @@ test-unit:
 	    $(if $(TEST),$(filter %/$(TEST),$(unit_programs)),$(unit_programs))
 
 # The same tests, built once more without sanitizers and optimisation so that each line and branch is its own.
+.PHONY: soak
+## soak: the random histories of the unit tests at length, under one compiler (some minutes)
+soak:
+	@$(parallel_make) HOSTCC=gcc $(BUILD)/host-gcc/test_pair_model $(BUILD)/host-gcc/test_pair_save
+	@PAIR_OPERATIONS=10000000 $(BUILD)/host-gcc/test_pair_model
+	@PAIR_SAVE_ROUNDS=1000 $(BUILD)/host-gcc/test_pair_save
+
 .PHONY: coverage
 ## coverage: which lines and branches of the product the unit tests run, by module; a list of the others
 coverage:
@@ -250,12 +257,13 @@ lint: $(BUILD)/compile_commands.json $(images)
 	bash tests/lint.sh $(BUILD) $(c_files) -- $(shell_files) || status=1; \
 	exit $$status
 
-# One line a source: what an editor or clang-tidy needs to know to read it.
+# One line a source: what an editor or clang-tidy needs to know to read it. Clang does not know all options of gcc.
+tidy_cflags = $(filter-out -fno-thread-jumps -fno-caller-saves,$(CFLAGS))
 $(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system_sources) $(app_sources)) tests/unit $(wildcard tests/unit/support))
 	@mkdir -p $(@D)
 	@{ \
-	    for f in $(filter %.c,$(system_sources)); do echo "$$f	$(CC) $(CFLAGS) $(ARCH_SYSTEM_FLAGS) -c $$f"; done; \
-	    for f in $(filter %.c,$(app_sources)); do echo "$$f	$(CC) $(CFLAGS) -c $$f"; done; \
+	    for f in $(filter %.c,$(system_sources)); do echo "$$f	$(CC) $(tidy_cflags) $(ARCH_SYSTEM_FLAGS) -c $$f"; done; \
+	    for f in $(filter %.c,$(app_sources)); do echo "$$f	$(CC) $(tidy_cflags) -c $$f"; done; \
 	    for f in $(wildcard tests/unit/*.c tests/unit/*/*.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
 	    for f in $(wildcard tests/bench/*.c); do echo "$$f	gcc $(BENCH_FLAGS) -c $$f"; done; \
 	} | awk -F'\t' -v d="$(CURDIR)" 'BEGIN { print "[" } \
