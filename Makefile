@@ -172,7 +172,6 @@ test-unit:
 	@python3 tests/unit/run.py --results $(BUILD)/results/unit \
 	    $(if $(TEST),$(filter %/$(TEST),$(unit_programs)),$(unit_programs))
 
-# The same tests, built once more without sanitizers and optimisation so that each line and branch is its own.
 .PHONY: soak
 ## soak: the random histories of the unit tests at length, under one compiler (some minutes)
 soak:
@@ -180,6 +179,7 @@ soak:
 	@PAIR_OPERATIONS=10000000 $(BUILD)/host-gcc/test_pair_model
 	@PAIR_SAVE_ROUNDS=1000 $(BUILD)/host-gcc/test_pair_save
 
+# The same tests, built once more without sanitizers and optimisation so that each line and branch is its own.
 .PHONY: coverage
 ## coverage: which lines and branches of the product the unit tests run, by module; a list of the others
 coverage:
