@@ -10,3 +10,5 @@ real_tsan_ring := $(wildcard vmbus/ring_*.c)
 # The machine between a real guest and a real host, by name: the archive has another one (fake_host) of the same names.
 $(foreach test,$(filter test_server_%,$(unit_tests)),$(eval real_$(test) += tests/unit/support/loopback.c))
 $(foreach test,$(filter test_pair_%,$(unit_tests)),$(eval real_$(test) += tests/unit/support/loopback.c))
+real_tsan_bus_server := $(wildcard vmbus/server/*.c vmbus/ring_*.c) vmbus/messages.c vmbus/guid.c kernel/irql.c \
+                        kernel/lock.c kernel/work.c
