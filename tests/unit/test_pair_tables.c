@@ -104,128 +104,68 @@ _Static_assert(sizeof(KMCL_SERVER_INTERFACE_V1) == 472, "server");
 
 /* ---- every function is of the type with its name ---- */
 
-static const PFN_VMB_CHANNEL_ALLOCATE type_of_VmbChannelAllocate __attribute__((unused)) =
-    VmbChannelAllocate;
-static const PFN_VMB_CHANNEL_CLEANUP type_of_VmbChannelCleanup __attribute__((unused)) =
-    VmbChannelCleanup;
-static const PFN_VMB_CHANNEL_CREATE_GPADL_FROM_BUFFER type_of_VmbChannelCreateGpadlFromBuffer
-    __attribute__((unused)) = VmbChannelCreateGpadlFromBuffer;
-static const PFN_VMB_CHANNEL_CREATE_GPADL_FROM_MDL type_of_VmbChannelCreateGpadlFromMdl
-    __attribute__((unused)) = VmbChannelCreateGpadlFromMdl;
-static const PFN_VMB_CHANNEL_DELETE_GPADL type_of_VmbChannelDeleteGpadl __attribute__((unused)) =
-    VmbChannelDeleteGpadl;
-static const PFN_VMB_CHANNEL_DISABLE type_of_VmbChannelDisable __attribute__((unused)) =
-    VmbChannelDisable;
-static const PFN_VMB_CHANNEL_ENABLE type_of_VmbChannelEnable __attribute__((unused)) =
-    VmbChannelEnable;
-static const PFN_VMB_CHANNEL_GET_INTERFACE_INSTANCE type_of_VmbChannelGetInterfaceInstance
-    __attribute__((unused)) = VmbChannelGetInterfaceInstance;
-static const PFN_VMB_CHANNEL_GET_MMIO_SPACE type_of_VmbChannelGetMmioSpace __attribute__((unused)) =
-    VmbChannelGetMmioSpace;
-static const PFN_VMB_CHANNEL_GET_POINTER type_of_VmbChannelGetPointer __attribute__((unused)) =
-    VmbChannelGetPointer;
-static const PFN_VMB_CHANNEL_INIT_SET_CLIENT_CONTEXT_SIZE type_of_VmbChannelInitSetClientContextSize
-    __attribute__((unused)) = VmbChannelInitSetClientContextSize;
-static const PFN_VMB_CHANNEL_INIT_SET_FLAGS type_of_VmbChannelInitSetFlags __attribute__((unused)) =
-    VmbChannelInitSetFlags;
-static const PFN_VMB_CHANNEL_INIT_SET_FRIENDLY_NAME type_of_VmbChannelInitSetFriendlyName
-    __attribute__((unused)) = VmbChannelInitSetFriendlyName;
-static const PFN_VMB_CHANNEL_INIT_SET_MAXIMUM_EXTERNAL_DATA
-    type_of_VmbChannelInitSetMaximumExternalData __attribute__((unused)) =
-        VmbChannelInitSetMaximumExternalData;
-static const PFN_VMB_CHANNEL_INIT_SET_MAXIMUM_PACKET_SIZE type_of_VmbChannelInitSetMaximumPacketSize
-    __attribute__((unused)) = VmbChannelInitSetMaximumPacketSize;
-static const PFN_VMB_CHANNEL_INIT_SET_PROCESS_PACKET_CALLBACKS
-    type_of_VmbChannelInitSetProcessPacketCallbacks __attribute__((unused)) =
-        VmbChannelInitSetProcessPacketCallbacks;
-static const PFN_VMB_CHANNEL_INIT_SET_STATE_CHANGE_CALLBACKS
-    type_of_VmbChannelInitSetStateChangeCallbacks __attribute__((unused)) =
-        VmbChannelInitSetStateChangeCallbacks;
-static const PFN_VMB_CHANNEL_PACKET_COMPLETE type_of_VmbChannelPacketComplete
-    __attribute__((unused)) = VmbChannelPacketComplete;
-static const PFN_VMB_CHANNEL_PACKET_DEFER_TO_PASSIVE type_of_VmbChannelPacketDeferToPassive
-    __attribute__((unused)) = VmbChannelPacketDeferToPassive;
-static const PFN_VMB_CHANNEL_PACKET_FAIL type_of_VmbChannelPacketFail __attribute__((unused)) =
-    VmbChannelPacketFail;
-static const PFN_VMB_CHANNEL_PACKET_GET_EXTERNAL_DATA type_of_VmbChannelPacketGetExternalData
-    __attribute__((unused)) = VmbChannelPacketGetExternalData;
-static const PFN_VMB_CHANNEL_PAUSE type_of_VmbChannelPause __attribute__((unused)) =
-    VmbChannelPause;
-static const PFN_VMB_CHANNEL_SEND_SYNCHRONOUS_REQUEST type_of_VmbChannelSendSynchronousRequest
-    __attribute__((unused)) = VmbChannelSendSynchronousRequest;
-static const PFN_VMB_CHANNEL_SET_INCOMING_PROCESSING_AT_PASSIVE
-    type_of_VmbChannelSetIncomingProcessingAtPassive __attribute__((unused)) =
-        VmbChannelSetIncomingProcessingAtPassive;
-static const PFN_VMB_CHANNEL_SET_INTERRUPT_LATENCY type_of_VmbChannelSetInterruptLatency
-    __attribute__((unused)) = VmbChannelSetInterruptLatency;
-static const PFN_VMB_CHANNEL_SET_POINTER type_of_VmbChannelSetPointer __attribute__((unused)) =
-    VmbChannelSetPointer;
-static const PFN_VMB_CHANNEL_SET_TRANSACTION_QUOTA type_of_VmbChannelSetTransactionQuota
-    __attribute__((unused)) = VmbChannelSetTransactionQuota;
-static const PFN_VMB_CHANNEL_SIZEOF_PACKET type_of_VmbChannelSizeofPacket __attribute__((unused)) =
-    VmbChannelSizeofPacket;
-static const PFN_VMB_CHANNEL_START type_of_VmbChannelStart __attribute__((unused)) =
-    VmbChannelStart;
-static const PFN_VMB_CLIENT_CHANNEL_INIT_SET_RING_BUFFER_PAGE_COUNT
-    type_of_VmbClientChannelInitSetRingBufferPageCount __attribute__((unused)) =
-        VmbClientChannelInitSetRingBufferPageCount;
-static const PFN_VMB_CLIENT_CHANNEL_INIT_SET_TARGET_PNP type_of_VmbClientChannelInitSetTargetPnp
-    __attribute__((unused)) = VmbClientChannelInitSetTargetPnp;
-static const PFN_VMB_PACKET_ALLOCATE type_of_VmbPacketAllocate __attribute__((unused)) =
-    VmbPacketAllocate;
-static const PFN_VMB_PACKET_FREE type_of_VmbPacketFree __attribute__((unused)) = VmbPacketFree;
-static const PFN_VMB_PACKET_GET_CHANNEL type_of_VmbPacketGetChannel __attribute__((unused)) =
-    VmbPacketGetChannel;
-static const PFN_VMB_PACKET_GET_POINTER type_of_VmbPacketGetPointer __attribute__((unused)) =
-    VmbPacketGetPointer;
-static const PFN_VMB_PACKET_INITIALIZE type_of_VmbPacketInitialize __attribute__((unused)) =
-    VmbPacketInitialize;
-static const PFN_VMB_PACKET_SEND type_of_VmbPacketSend __attribute__((unused)) = VmbPacketSend;
-static const PFN_VMB_PACKET_SEND_WITH_EXTERNAL_MDL type_of_VmbPacketSendWithExternalMdl
-    __attribute__((unused)) = VmbPacketSendWithExternalMdl;
-static const PFN_VMB_PACKET_SEND_WITH_EXTERNAL_PFNS type_of_VmbPacketSendWithExternalPfns
-    __attribute__((unused)) = VmbPacketSendWithExternalPfns;
-static const PFN_VMB_PACKET_SET_COMPLETION_ROUTINE type_of_VmbPacketSetCompletionRoutine
-    __attribute__((unused)) = VmbPacketSetCompletionRoutine;
-static const PFN_VMB_PACKET_SET_POINTER type_of_VmbPacketSetPointer __attribute__((unused)) =
-    VmbPacketSetPointer;
-static const PFN_VMB_CHANNEL_MAP_GPADL type_of_VmbChannelMapGpadl __attribute__((unused)) =
-    VmbChannelMapGpadl;
-static const PFN_VMB_CHANNEL_RESTORE_FROM_BUFFER type_of_VmbChannelRestoreFromBuffer
-    __attribute__((unused)) = VmbChannelRestoreFromBuffer;
-static const PFN_VMB_CHANNEL_SAVE_BEGIN type_of_VmbChannelSaveBegin __attribute__((unused)) =
-    VmbChannelSaveBegin;
-static const PFN_VMB_CHANNEL_SAVE_CONTINUE type_of_VmbChannelSaveContinue __attribute__((unused)) =
-    VmbChannelSaveContinue;
-static const PFN_VMB_CHANNEL_SAVE_END type_of_VmbChannelSaveEnd __attribute__((unused)) =
-    VmbChannelSaveEnd;
-static const PFN_VMB_CHANNEL_UNMAP_GPADL type_of_VmbChannelUnmapGpadl __attribute__((unused)) =
-    VmbChannelUnmapGpadl;
-static const PFN_VMB_CONVERT_VMBUS_HANDLE_TO_KERNEL_HANDLE
-    type_of_VmbConvertVmbusHandleToKernelHandle __attribute__((unused)) =
-        VmbConvertVmbusHandleToKernelHandle;
-static const PFN_VMB_PACKET_RESTORE type_of_VmbPacketRestore __attribute__((unused)) =
-    VmbPacketRestore;
-static const PFN_VMB_SERVER_CHANNEL_INIT_SET_FLAGS type_of_VmbServerChannelInitSetFlags
-    __attribute__((unused)) = VmbServerChannelInitSetFlags;
-static const PFN_VMB_SERVER_CHANNEL_INIT_SET_MMIO_MEGABYTES
-    type_of_VmbServerChannelInitSetMmioMegabytes __attribute__((unused)) =
-        VmbServerChannelInitSetMmioMegabytes;
-static const PFN_VMB_SERVER_CHANNEL_INIT_SET_SAVE_RESTORE_PACKET_CALLBACKS
-    type_of_VmbServerChannelInitSetSaveRestorePacketCallbacks __attribute__((unused)) =
-        VmbServerChannelInitSetSaveRestorePacketCallbacks;
-static const PFN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_INTERFACE_ID
-    type_of_VmbServerChannelInitSetTargetInterfaceId __attribute__((unused)) =
-        VmbServerChannelInitSetTargetInterfaceId;
-static const PFN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_VTL type_of_VmbServerChannelInitSetTargetVtl
-    __attribute__((unused)) = VmbServerChannelInitSetTargetVtl;
-static const PFN_VMB_SERVER_CHANNEL_INIT_SET_VMBUS_HANDLE type_of_VmbServerChannelInitSetVmbusHandle
-    __attribute__((unused)) = VmbServerChannelInitSetVmbusHandle;
-
-/* ---- signatures of the server's functions, as documented ---- */
-
 #define IS(function, ...)                                                                          \
     _Static_assert(_Generic(&function, __VA_ARGS__ : 1, default : 0), #function)
+
+IS(VmbChannelAllocate, PFN_VMB_CHANNEL_ALLOCATE);
+IS(VmbChannelCleanup, PFN_VMB_CHANNEL_CLEANUP);
+IS(VmbChannelCreateGpadlFromBuffer, PFN_VMB_CHANNEL_CREATE_GPADL_FROM_BUFFER);
+IS(VmbChannelCreateGpadlFromMdl, PFN_VMB_CHANNEL_CREATE_GPADL_FROM_MDL);
+IS(VmbChannelDeleteGpadl, PFN_VMB_CHANNEL_DELETE_GPADL);
+IS(VmbChannelDisable, PFN_VMB_CHANNEL_DISABLE);
+IS(VmbChannelEnable, PFN_VMB_CHANNEL_ENABLE);
+IS(VmbChannelGetInterfaceInstance, PFN_VMB_CHANNEL_GET_INTERFACE_INSTANCE);
+IS(VmbChannelGetMmioSpace, PFN_VMB_CHANNEL_GET_MMIO_SPACE);
+IS(VmbChannelGetPointer, PFN_VMB_CHANNEL_GET_POINTER);
+IS(VmbChannelInitSetClientContextSize, PFN_VMB_CHANNEL_INIT_SET_CLIENT_CONTEXT_SIZE);
+IS(VmbChannelInitSetFlags, PFN_VMB_CHANNEL_INIT_SET_FLAGS);
+IS(VmbChannelInitSetFriendlyName, PFN_VMB_CHANNEL_INIT_SET_FRIENDLY_NAME);
+IS(VmbChannelInitSetMaximumExternalData, PFN_VMB_CHANNEL_INIT_SET_MAXIMUM_EXTERNAL_DATA);
+IS(VmbChannelInitSetMaximumPacketSize, PFN_VMB_CHANNEL_INIT_SET_MAXIMUM_PACKET_SIZE);
+IS(VmbChannelInitSetProcessPacketCallbacks, PFN_VMB_CHANNEL_INIT_SET_PROCESS_PACKET_CALLBACKS);
+IS(VmbChannelInitSetStateChangeCallbacks, PFN_VMB_CHANNEL_INIT_SET_STATE_CHANGE_CALLBACKS);
+IS(VmbChannelPacketComplete, PFN_VMB_CHANNEL_PACKET_COMPLETE);
+IS(VmbChannelPacketDeferToPassive, PFN_VMB_CHANNEL_PACKET_DEFER_TO_PASSIVE);
+IS(VmbChannelPacketFail, PFN_VMB_CHANNEL_PACKET_FAIL);
+IS(VmbChannelPacketGetExternalData, PFN_VMB_CHANNEL_PACKET_GET_EXTERNAL_DATA);
+IS(VmbChannelPause, PFN_VMB_CHANNEL_PAUSE);
+IS(VmbChannelSendSynchronousRequest, PFN_VMB_CHANNEL_SEND_SYNCHRONOUS_REQUEST);
+IS(VmbChannelSetIncomingProcessingAtPassive, PFN_VMB_CHANNEL_SET_INCOMING_PROCESSING_AT_PASSIVE);
+IS(VmbChannelSetInterruptLatency, PFN_VMB_CHANNEL_SET_INTERRUPT_LATENCY);
+IS(VmbChannelSetPointer, PFN_VMB_CHANNEL_SET_POINTER);
+IS(VmbChannelSetTransactionQuota, PFN_VMB_CHANNEL_SET_TRANSACTION_QUOTA);
+IS(VmbChannelSizeofPacket, PFN_VMB_CHANNEL_SIZEOF_PACKET);
+IS(VmbChannelStart, PFN_VMB_CHANNEL_START);
+IS(VmbClientChannelInitSetRingBufferPageCount,
+   PFN_VMB_CLIENT_CHANNEL_INIT_SET_RING_BUFFER_PAGE_COUNT);
+IS(VmbClientChannelInitSetTargetPnp, PFN_VMB_CLIENT_CHANNEL_INIT_SET_TARGET_PNP);
+IS(VmbPacketAllocate, PFN_VMB_PACKET_ALLOCATE);
+IS(VmbPacketFree, PFN_VMB_PACKET_FREE);
+IS(VmbPacketGetChannel, PFN_VMB_PACKET_GET_CHANNEL);
+IS(VmbPacketGetPointer, PFN_VMB_PACKET_GET_POINTER);
+IS(VmbPacketInitialize, PFN_VMB_PACKET_INITIALIZE);
+IS(VmbPacketSend, PFN_VMB_PACKET_SEND);
+IS(VmbPacketSendWithExternalMdl, PFN_VMB_PACKET_SEND_WITH_EXTERNAL_MDL);
+IS(VmbPacketSendWithExternalPfns, PFN_VMB_PACKET_SEND_WITH_EXTERNAL_PFNS);
+IS(VmbPacketSetCompletionRoutine, PFN_VMB_PACKET_SET_COMPLETION_ROUTINE);
+IS(VmbPacketSetPointer, PFN_VMB_PACKET_SET_POINTER);
+IS(VmbChannelMapGpadl, PFN_VMB_CHANNEL_MAP_GPADL);
+IS(VmbChannelRestoreFromBuffer, PFN_VMB_CHANNEL_RESTORE_FROM_BUFFER);
+IS(VmbChannelSaveBegin, PFN_VMB_CHANNEL_SAVE_BEGIN);
+IS(VmbChannelSaveContinue, PFN_VMB_CHANNEL_SAVE_CONTINUE);
+IS(VmbChannelSaveEnd, PFN_VMB_CHANNEL_SAVE_END);
+IS(VmbChannelUnmapGpadl, PFN_VMB_CHANNEL_UNMAP_GPADL);
+IS(VmbConvertVmbusHandleToKernelHandle, PFN_VMB_CONVERT_VMBUS_HANDLE_TO_KERNEL_HANDLE);
+IS(VmbPacketRestore, PFN_VMB_PACKET_RESTORE);
+IS(VmbServerChannelInitSetFlags, PFN_VMB_SERVER_CHANNEL_INIT_SET_FLAGS);
+IS(VmbServerChannelInitSetMmioMegabytes, PFN_VMB_SERVER_CHANNEL_INIT_SET_MMIO_MEGABYTES);
+IS(VmbServerChannelInitSetSaveRestorePacketCallbacks,
+   PFN_VMB_SERVER_CHANNEL_INIT_SET_SAVE_RESTORE_PACKET_CALLBACKS);
+IS(VmbServerChannelInitSetTargetInterfaceId, PFN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_INTERFACE_ID);
+IS(VmbServerChannelInitSetTargetVtl, PFN_VMB_SERVER_CHANNEL_INIT_SET_TARGET_VTL);
+IS(VmbServerChannelInitSetVmbusHandle, PFN_VMB_SERVER_CHANNEL_INIT_SET_VMBUS_HANDLE);
+
+/* ---- signatures of the server's functions, as documented ---- */
 
 IS(VmbChannelMapGpadl, NTSTATUS (*)(VMBCHANNEL, UINT32, UINT32, PMDL *));
 IS(VmbChannelUnmapGpadl, void (*)(VMBCHANNEL, UINT32));
@@ -259,14 +199,14 @@ _Static_assert(VMBUS_SERVER_CHANNEL_INIT_FLAG_FORCE_NEW_CHANNEL == 0x8, "flag");
 _Static_assert(VMBUS_SERVER_CHANNEL_INIT_FLAG_TLNPI_PROVIDER_OFFER == 0x10, "flag");
 _Static_assert(VMBUS_SERVER_CHANNEL_INIT_FLAGS == 0x1F, "mask");
 _Static_assert(VMBUS_SERVER_CHANNEL_INIT_MAXIMUM_OFFER_DATA == 120, "offer");
-_Static_assert(STATUS_MORE_PROCESSING_REQUIRED == (NTSTATUS)0xC0000016, "status");
-_Static_assert(STATUS_BUFFER_OVERFLOW == (NTSTATUS)0x80000005, "status");
-_Static_assert(STATUS_BUFFER_TOO_SMALL == (NTSTATUS)0xC0000023, "status");
-_Static_assert(STATUS_OBJECT_TYPE_MISMATCH == (NTSTATUS)0xC0000024, "status");
-_Static_assert(STATUS_CRC_ERROR == (NTSTATUS)0xC000003F, "status");
-_Static_assert(STATUS_REVISION_MISMATCH == (NTSTATUS)0xC0000059, "status");
-_Static_assert(STATUS_INVALID_BUFFER_SIZE == (NTSTATUS)0xC0000206, "status");
-_Static_assert(STATUS_INVALID_SIGNATURE == (NTSTATUS)0xC000A000, "status");
+_Static_assert((UINT32)STATUS_MORE_PROCESSING_REQUIRED == 0xC0000016u, "status");
+_Static_assert((UINT32)STATUS_BUFFER_OVERFLOW == 0x80000005u, "status");
+_Static_assert((UINT32)STATUS_BUFFER_TOO_SMALL == 0xC0000023u, "status");
+_Static_assert((UINT32)STATUS_OBJECT_TYPE_MISMATCH == 0xC0000024u, "status");
+_Static_assert((UINT32)STATUS_CRC_ERROR == 0xC000003Fu, "status");
+_Static_assert((UINT32)STATUS_REVISION_MISMATCH == 0xC0000059u, "status");
+_Static_assert((UINT32)STATUS_INVALID_BUFFER_SIZE == 0xC0000206u, "status");
+_Static_assert((UINT32)STATUS_INVALID_SIGNATURE == 0xC000A000u, "status");
 _Static_assert(!NT_SUCCESS(STATUS_MORE_PROCESSING_REQUIRED) && !NT_SUCCESS(STATUS_BUFFER_OVERFLOW),
                "statuses that mean go on");
 

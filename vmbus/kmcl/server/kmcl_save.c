@@ -115,10 +115,11 @@ VOID VmbChannelSaveEnd(VMBCHANNEL Channel)
     struct kmcl_channel *channel = kmcl_server_find(Channel);
 
     kmcl_require_passive(__func__);
-    if (channel == NULL || channel->server->save == NULL) {
-        kmcl_misuse(__func__, "no save was begun");
+    if (channel != NULL && channel->server->save != NULL) {
+        kmcl_save_free(channel);
+        return;
     }
-    kmcl_save_free(channel);
+    kmcl_misuse(__func__, "no save was begun");
 }
 
 /* ---- chunks ---- */

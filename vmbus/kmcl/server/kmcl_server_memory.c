@@ -84,7 +84,7 @@ static size_t measure(const struct kmcl_channel *channel, const unsigned char *a
     return bytes <= channel->external.data_size ? size : 0;
 }
 
-static void unmap(struct kmcl_channel *channel, MDL *mdls)
+static void unmap_ranges(struct kmcl_channel *channel, MDL *mdls)
 {
     for (MDL *mdl = mdls; mdl != NULL; mdl = mdl->Next) {
         vmbus_server_unmap_frames(channel->server->bus, mdl->StartVa, frame_count_of(mdl));
@@ -95,34 +95,32 @@ static void unmap(struct kmcl_channel *channel, MDL *mdls)
 static bool map(struct kmcl_channel *channel, const unsigned char *at, const unsigned char *end,
                 uint32_t range_count, bool writable, unsigned char *memory)
 {
-    MDL *first = (MDL *)(void *)memory;
-    MDL *last = NULL;
+    MDL *first = NULL;
+    MDL **link = &first;
     struct range range;
 
-    for (uint32_t i = 0; i < range_count; i++) {
+    for (uint32_t i = 0; i < range_count && next_range(&at, end, &range); i++) {
         MDL *mdl = (MDL *)(void *)memory;
         uint64_t *frames = MmGetMdlPfnArray(mdl);
-        bool good = next_range(&at, end, &range);
+        uint64_t all = 0;
         void *address = NULL;
 
         memory += mdl_size(range.frame_count);
         memcpy(frames, range.frames, range.frame_count * sizeof(*frames));
         for (size_t frame = 0; frame < range.frame_count; frame++) {
-            good = good && frames[frame] >> FRAME_BITS == 0;
+            all |= frames[frame];
         }
-        if (good) {
+        if (all >> FRAME_BITS == 0) {
             address =
                 vmbus_server_map_frames(channel->server->bus, frames, range.frame_count, writable);
         }
         if (address == NULL) {
-            unmap(channel, last != NULL ? first : NULL);
+            unmap_ranges(channel, first);
             return false;
         }
         describe(mdl, address, range.wire.byte_offset, range.wire.byte_count);
-        if (last != NULL) {
-            last->Next = mdl;
-        }
-        last = mdl;
+        *link = mdl;
+        link = &mdl->Next;
     }
     return true;
 }
@@ -155,7 +153,7 @@ NTSTATUS kmcl_server_external_map(struct kmcl_incoming *incoming, bool writable)
 
 void kmcl_server_external_unmap(struct kmcl_incoming *incoming)
 {
-    unmap(incoming->channel, incoming->external);
+    unmap_ranges(incoming->channel, incoming->external);
     memory_free(incoming->external);
     incoming->external = NULL;
 }
@@ -260,15 +258,13 @@ static void unmap_gpadl(struct kmcl_channel *channel, struct kmcl_server_gpadl *
 VOID VmbChannelUnmapGpadl(VMBCHANNEL Channel, UINT32 GpadlHandle)
 {
     struct kmcl_channel *channel = kmcl_server_find(Channel);
+    struct kmcl_server_gpadl *gpadl = channel != NULL ? take_gpadl(channel, &GpadlHandle) : NULL;
 
-    if (channel == NULL) {
-        kmcl_misuse(__func__, "not a server channel");
+    if (gpadl != NULL) {
+        unmap_gpadl(channel, gpadl);
+        return;
     }
-    struct kmcl_server_gpadl *gpadl = take_gpadl(channel, &GpadlHandle);
-    if (gpadl == NULL) {
-        kmcl_misuse(__func__, "not a GPADL that is mapped");
-    }
-    unmap_gpadl(channel, gpadl);
+    kmcl_misuse(__func__, "not a GPADL that is mapped");
 }
 
 void kmcl_server_unmap_all(struct kmcl_channel *channel)
