@@ -2,6 +2,7 @@
 #ifndef VMBUS_KERNEL_MODE_CLIENT_LIB_API_H
 #define VMBUS_KERNEL_MODE_CLIENT_LIB_API_H
 
+/* clang-format off: tables in the text */
 /*
  * KMCL, the VMBus Kernel Mode Client Library: how a driver talks over a VMBus channel. The client
  * role is for drivers in a guest (VSCs), the server role for those of a host (VSPs).
@@ -14,16 +15,20 @@
  * The life of a channel:
  *
  *     VmbChannelAllocate, VmbChannelInit*, VmbClientChannelInit*
- *     VmbChannelEnable                       returns at once; then, when the host offers the
- * device: EvtChannelOpened      PASSIVE      packets may be queued, none flows EvtChannelStarted
- * PASSIVE      likewise; must not wait for packets or completions
+ *     VmbChannelEnable       returns at once; then, when the host offers the device:
+ *         EvtChannelOpened       PASSIVE  packets may be queued, none flows
+ *         EvtChannelStarted      PASSIVE  likewise; must not wait for packets or completions
  *         -- packets flow --
- *         EvtChannelPostStarted PASSIVE      may send synchronous requests
+ *         EvtChannelPostStarted  PASSIVE  may send synchronous requests
  *         EvtVmbChannelProcessPacket ... EvtVmbChannelProcessingComplete, at most DISPATCH
- *     VmbChannelPause { EvtChannelSuspend }  VmbChannelStart { EvtChannelStarted,
- * EvtChannelPostStarted } VmbChannelDisable { EvtChannelSuspend, EvtChannelClosed }  or the host
- * takes the offer back, or breaks the ring: the same callbacks. Either way the channel is Disabled
- * afterwards, and VmbChannelEnable() starts over. VmbChannelCleanup
+ *     VmbChannelPause        EvtChannelSuspend
+ *     VmbChannelStart        EvtChannelStarted, EvtChannelPostStarted
+ *     VmbChannelDisable      EvtChannelSuspend, EvtChannelClosed
+ *     VmbChannelCleanup
+ *
+ * When the host takes the offer back, or breaks the ring, the callbacks are those of
+ * VmbChannelDisable. Either way the channel is Disabled afterwards, and VmbChannelEnable() starts
+ * over.
  *
  * A server's channel:
  *
@@ -46,6 +51,8 @@
  * Handles: NULL, or something that is no channel, gives STATUS_INVALID_PARAMETER_1 where a status
  * is returned and stops the guest with a message where none is (ours).
  */
+
+/* clang-format on */
 
 #include "kmcl_windows_types.h"
 
