@@ -281,13 +281,13 @@ static uint32_t some_id(void)
 static void random_gpadl(void)
 {
     _Alignas(8) uint8_t bytes[240] = {8};
-    uint32_t pages = 1 + below(30);
-    uint32_t offset = below(4) == 0 ? below(5000) : 0;
+    uint32_t pages = below(3) != 0 ? 4 : 1 + below(30);
+    uint32_t offset = below(6) == 0 ? below(5000) : 0;
     const uint32_t fields[] = {some_id(), some_id(),
                                (8 + 8 * (below(8) == 0 ? below(8000) : pages)) |
                                    (below(10) == 0 ? below(4) : 1) << 16,
                                pages * PAGE_SIZE - below(4) * offset, offset};
-    uint64_t frame = page_frame_of(fuzz.memory) + below(MEMORY);
+    uint64_t frame = page_frame_of(fuzz.memory) + below(MEMORY - 4);
 
     memcpy(bytes + 8, fields, sizeof(fields));
     for (uint64_t i = 0; i < 26; i++) {
@@ -320,7 +320,7 @@ static void random_message(void)
         break;
     case 4:
     case 5:
-        guest_open(some_id(), some_id(), some_id(), below(5));
+        guest_open(some_id(), some_id(), some_id(), below(4) != 0 ? 2 : below(5));
         break;
     case 6:
         guest_close(some_id());
@@ -338,10 +338,10 @@ static void random_message(void)
         (void)guest_words(22, 16, some_id(), below(3), 0, 0, 0);
         break;
     default:
-        if (below(30) == 0) {
+        if (below(40) == 0) {
             guest_unload();
         }
-        if (below(20) == 0 || vmbus_server_version(loopback_server) == 0) {
+        if (below(40) == 0 || vmbus_server_version(loopback_server) == 0) {
             static const uint32_t versions[] = {VMBUS_VERSION_2_4, VMBUS_VERSION_4_1,
                                                 VMBUS_VERSION_5_3, VMBUS_VERSION_6_0};
             guest_contact(versions[below(4)]);
@@ -431,7 +431,7 @@ static void random_machine(void)
         loopback.meanwhile = below(2) != 0 ? random_meanwhile : NULL;
         break;
     case 0:
-        loopback.slot_stuck = below(2) != 0;
+        loopback.slot_stuck = below(6) == 0;
         break;
     case 1:
         loopback.map_fail = below(3);
@@ -478,6 +478,28 @@ static void settle_all(void)
     }
 }
 
+/* The machine goes on in another process, in whatever state it is. */
+static void random_move(void)
+{
+    size_t size;
+
+    test_memory_fail(0);
+    assert_int_equal(vmbus_server_save(loopback_server, NULL, 0, &size), VMBUS_NO_MEMORY);
+    void *saved = malloc(size);
+    assert_int_equal(vmbus_server_save(loopback_server, saved, size, &size), VMBUS_OK);
+    settle_all();
+    loopback_replace(NULL);
+    for (uint32_t i = 0; i < DEVICES; i++) {
+        if (below(8) != 0) {
+            fuzz.devices[i].offer.force_new = below(8) == 0;
+            fuzz.devices[i].waits = below(2) != 0;
+            assert_int_equal(device_offer_now(&fuzz.devices[i]), VMBUS_OK);
+        }
+    }
+    assert_int_equal(vmbus_server_restore(loopback_server, saved, size), VMBUS_SERVER_RESTORED);
+    free(saved);
+}
+
 static void anything_at_random(void **state)
 {
     const clock_t end = clock() + CLOCKS_PER_SEC * 3 / 2;
@@ -502,7 +524,9 @@ static void anything_at_random(void **state)
         (void)guest_words(3, 8, 0, 0, 0, 0, 0);
         for (unsigned step = 0; step < 3000; step++) {
             uint32_t what = below(20);
-            if (what < 13) {
+            if (below(200) == 0) {
+                random_move();
+            } else if (what < 13) {
                 random_message();
             } else if (what < 18) {
                 random_owner();
