@@ -308,6 +308,7 @@ static void the_limits_hold_and_are_given_back(void **state)
     expect_answer(CREATED, RELID, 82, FAILURE);
     assert_int_equal(create(83, 1, words, 2), FAILURE); /* it would be in progress for a moment */
     assert_int_equal(counts().gpadls, 3);
+    assert_int_equal(counts().gpadl_pages, 5 + 4 + 4);
     finish();
     guest_connect(VMBUS_VERSION_5_3);
     assert_int_equal(counts().gpadls, 0);

@@ -3,6 +3,7 @@
  * A server is saved, goes, and another goes on in its place; the guest must not see more of it than
  * an event too many. And saved bytes that are not what they were.
  */
+#include "tests/unit/server/check.h"
 #include "tests/unit/server/device.h"
 
 #include <stdio.h>
@@ -85,6 +86,7 @@ static void move_machine(bool waits)
     device.waits = waits;
     assert_int_equal(device_offer_now(&device), VMBUS_OK);
     assert_int_equal(restore(&saved), VMBUS_SERVER_RESTORED);
+    check_server(loopback_server, 0);
     free(saved.bytes);
 }
 
@@ -503,7 +505,9 @@ static void messages_on_their_way_arrive_in_their_order(void **state)
     for (uint32_t i = 0; i < COUNT; i++) {
         device_start(&devices[i], i + 1);
     }
-    guest_contact(VMBUS_VERSION_5_3);
+    const uint32_t contact[10] = {14, 0, VMBUS_VERSION_5_3, 1};
+    loopback.processors = 2;
+    assert_int_equal(guest_post(contact, 40), HV_STATUS_SUCCESS);
     loopback_log_clear();
     loopback.slot_stuck = true;
     assert_int_equal(guest_words(3, 8, 0, 0, 0, 0, 0), HV_STATUS_SUCCESS);
@@ -511,6 +515,8 @@ static void messages_on_their_way_arrive_in_their_order(void **state)
         /* The one in the slot is the guest's memory's affair. */
         const struct loopback_message *message = loopback_to_guest(0, 0);
         assert_non_null(message);
+        assert_int_equal(message->sint, 2);
+        assert_int_equal(message->number, 1);
         if (seen < COUNT) {
             assert_int_equal(loopback_word(message, 0), OFFER);
             assert_int_equal(loopback_word(message, 184), seen + 1);
@@ -579,6 +585,38 @@ static void what_is_to_be_said_of_gpadls_waits_its_turn(void **state)
         assert_int_equal(loopback_word(message, 8), expected[i][1]);
     }
     pages_free(memory, 2);
+    finish();
+}
+
+static void an_answer_and_a_rescind_of_one_channel_keep_their_order(void **state)
+{
+    (void)state;
+    start();
+    device.waits = true;
+    open_it();
+    loopback.slot_stuck = true;
+    while (guest_words(8, 36, RELID, 0, 0, 0, 0) == HV_STATUS_SUCCESS) {
+    }
+    assert_int_equal(device_accept(&device), VMBUS_OK);
+    vmbus_server_revoke(device.channel);
+    struct saved saved = save();
+    vmbus_server_close_done(device.channel);
+    end_old(&device, 1);
+    assert_int_equal(restore(&saved), VMBUS_SERVER_RESTORED);
+    free(saved.bytes);
+    check_server(loopback_server, 0);
+    loopback.slot_stuck = false;
+    while (loopback_take()) {
+    }
+    const struct loopback_message *message = loopback_to_guest(0, VMBUS_SERVER_QUEUE_SIZE);
+    assert_int_equal(loopback_word(message, 0), OPEN_RESULT);
+    assert_int_equal(loopback_word(message, 8), RELID);
+    assert_int_equal(loopback_word(message, 12), 7);
+    assert_int_equal(loopback_word(message, 16), 0);
+    message = loopback_to_guest(0, VMBUS_SERVER_QUEUE_SIZE + 1);
+    assert_int_equal(loopback_word(message, 0), RESCIND);
+    assert_int_equal(loopback_word(message, 8), RELID);
+    assert_null(loopback_to_guest(0, VMBUS_SERVER_QUEUE_SIZE + 2));
     finish();
 }
 
@@ -945,6 +983,153 @@ static void forged_contents_do_no_harm(void **state)
     pages_free(rings, RING_PAGES);
 }
 
+static void put32(struct saved *saved, size_t at, uint32_t value)
+{
+    memcpy(saved->bytes + at, &value, sizeof(value));
+}
+
+static uint32_t get32(const struct saved *saved, size_t at)
+{
+    uint32_t value;
+
+    memcpy(&value, saved->bytes + at, sizeof(value));
+    return value;
+}
+
+/* One word changed under a right checksum, at a place that is a field of the first of its kind. */
+static void contents_against_the_rules_are_refused(void **state)
+{
+#define CONNECTION(field) (16 + offsetof(struct saved_connection, field))
+#define CHANNEL(field)    (60 + offsetof(struct saved_channel, field))
+#define RING(field)       (532 + offsetof(struct saved_gpadl, field))
+#define PENDING(field)    (596 + offsetof(struct saved_gpadl, field))
+    static const struct {
+        size_t at;
+        uint32_t value;
+    } wrong[] = {
+        {CONNECTION(state), 3},
+        {CONNECTION(state), SAVED_DISCONNECTED},
+        {CONNECTION(state), SAVED_DISCONNECTING},
+        {CONNECTION(next), SAVED_NEXT_CONTACT},
+        {CONNECTION(next), 3},
+        {CONNECTION(version), 0},
+        {CONNECTION(offers_requested), 2},
+        {CONNECTION(contact_monitor_pages_valid), 2},
+        {CONNECTION(contact_sint), 16},
+        {CONNECTION(channels), 0},
+        {CONNECTION(channels), 1},
+        {CONNECTION(channels), 4},
+        {CONNECTION(channels), UINT32_MAX},
+        {CONNECTION(messages), 0},
+        {CONNECTION(messages), 31},
+        {CONNECTION(messages), 33},
+        {CONNECTION(dues), 0},
+        {CONNECTION(dues), 2},
+        {CHANNEL(relid), 0},
+        {CHANNEL(relid), 2048},
+        {CHANNEL(relid), 8}, /* of the next */
+        {CHANNEL(state), SAVED_CHANNEL_STATES},
+        {CHANNEL(state), SAVED_OFFERED}, /* with a ring */
+        {CHANNEL(state), SAVED_REVOKED},
+        {CHANNEL(revoked), 1},
+        {CHANNEL(revoked), 2},
+        {CHANNEL(guest_released), 1},
+        {CHANNEL(guest_released), 2},
+        {CHANNEL(reopening), 1},
+        {CHANNEL(reopening), 2},
+        {CHANNEL(flags), 0x0002},
+        {CHANNEL(flags), 0x8000},
+        {CHANNEL(incoming_index), 4},
+        {CHANNEL(incoming_index), 4096},
+        {CHANNEL(outgoing_index), 1},
+        {CHANNEL(outgoing_index), 0xFFFFFFF8},
+        {CHANNEL(gpadls), 0},
+        {CHANNEL(gpadls), 1},
+        {CHANNEL(gpadls), 3},
+        {CHANNEL(request.downstream_page), 1},
+        {CHANNEL(request.downstream_page), 3},
+        {CHANNEL(request.downstream_page), UINT32_MAX},
+        {RING(id), 0},
+        {RING(id), 71}, /* of the next */
+        {RING(state), SAVED_GPADL_STATES},
+        {RING(state), SAVED_COLLECTING},
+        {RING(is_ring), 0},
+        {RING(is_ring), 2},
+        {RING(range_count), 0},
+        {RING(range_count), 2},
+        {RING(range_count), 3},
+        {RING(word_count), 4},
+        {RING(word_count), 6},
+        {RING(word_count), 8192},
+        {RING(words_missing), 1},
+        {RING(id) + sizeof(struct saved_gpadl), 4095}, /* bytes of the range */
+        {RING(id) + sizeof(struct saved_gpadl) + 4, 8},
+        {RING(id) + sizeof(struct saved_gpadl) + 12, 0x00100000}, /* a frame beyond 52 bits */
+        {PENDING(is_ring), 1},
+        {PENDING(state), SAVED_STANDING},
+        {PENDING(words_missing), 0},
+        {PENDING(words_missing), 42},
+    };
+    struct saved saved = save_a_bit_of_everything();
+
+    (void)state;
+    device_start(&device, RELID);
+    assert_int_equal(get32(&saved, CHANNEL(relid)), RELID);
+    assert_int_equal(get32(&saved, RING(id)), RELID);
+    assert_int_equal(get32(&saved, PENDING(id)), 71);
+    assert_int_equal(get32(&saved, CONNECTION(channels)), 3);
+    assert_int_equal(get32(&saved, CONNECTION(dues)), 1);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        uint32_t right = get32(&saved, wrong[i].at);
+        put32(&saved, wrong[i].at, wrong[i].value);
+        seal(&saved);
+        enum vmbus_server_restored result = restore(&saved);
+        if (result != VMBUS_SERVER_RESTORE_DAMAGED) {
+            fail_msg("%zu at %zu: %s", i, wrong[i].at, vmbus_server_restored_name(result));
+        }
+        put32(&saved, wrong[i].at, right);
+    }
+    /* The messages and what is due, from the end. */
+    size_t due = saved.size - sizeof(struct saved_due);
+    size_t message = due - sizeof(struct saved_message);
+    const struct {
+        size_t at;
+        uint32_t value;
+    } tail[] = {
+        {due + offsetof(struct saved_due, kind), SAVED_DUE_KINDS},
+        {due + offsetof(struct saved_due, kind), SAVED_DUE_GPADL},
+        {due + offsetof(struct saved_due, messages), 0},
+        {due + offsetof(struct saved_due, messages), 1}, /* an offer of what is revoked */
+        {due + offsetof(struct saved_due, messages), 8},
+        {due + offsetof(struct saved_due, relid), 0},
+        {due + offsetof(struct saved_due, relid), 7},
+        {due + offsetof(struct saved_due, relid), RELID}, /* a rescind of what stands */
+        {due + offsetof(struct saved_due, relid), UINT32_MAX},
+        {message + offsetof(struct saved_message, sint), 16},
+        {message + offsetof(struct saved_message, size), 7},
+        {message + offsetof(struct saved_message, size), 19},
+        {message + offsetof(struct saved_message, size), 241},
+        {message + offsetof(struct saved_message, payload), 5}, /* a guest's */
+        {message + offsetof(struct saved_message, payload), 30},
+    };
+    for (size_t i = 0; i < sizeof(tail) / sizeof(tail[0]); i++) {
+        uint32_t right = get32(&saved, tail[i].at);
+        put32(&saved, tail[i].at, tail[i].value);
+        seal(&saved);
+        enum vmbus_server_restored result = restore(&saved);
+        if (result != VMBUS_SERVER_RESTORE_DAMAGED) {
+            fail_msg("tail %zu: %s", i, vmbus_server_restored_name(result));
+        }
+        put32(&saved, tail[i].at, right);
+    }
+    expect_untouched();
+    seal(&saved);
+    assert_int_equal(restore(&saved), VMBUS_SERVER_RESTORED);
+    check_server(loopback_server, 0);
+    free(saved.bytes);
+    finish();
+}
+
 static void saving_again_gives_the_same_bytes(void **state)
 {
     struct saved first = save_a_bit_of_everything();
@@ -994,6 +1179,7 @@ int main(void)
         server_test(gpadls_in_every_state),
         server_test(messages_on_their_way_arrive_in_their_order),
         server_test(what_is_to_be_said_of_gpadls_waits_its_turn),
+        server_test(an_answer_and_a_rescind_of_one_channel_keep_their_order),
         server_test(what_nobody_offers_any_more_is_rescinded),
         server_test(an_offer_that_never_left_is_forgotten_with_its_owner),
         server_test(what_is_new_is_offered),
@@ -1005,6 +1191,7 @@ int main(void)
         server_test(later_formats_and_larger_limits_are_named),
         server_test(without_memory_nothing_is_restored),
         server_test(forged_contents_do_no_harm),
+        server_test(contents_against_the_rules_are_refused),
         server_test(saving_again_gives_the_same_bytes),
     };
 

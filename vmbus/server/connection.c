@@ -26,19 +26,31 @@ static void transition(struct vmbus_server *server, enum connection_state state)
 
 /* ---- contact ---- */
 
-/* Decides about the contact that waits, and answers it. Locked, disconnected. */
+/* Decides about the contact that waits, and answers it. Locked, disconnected, nothing queued. */
 static void answer_contact(struct vmbus_server *server)
 {
     const struct contact *contact = &server->contact;
+    struct vmbus_message_version_response_2 answer = {
+        .response = {.header = {.type = VMBUS_MESSAGE_VERSION_RESPONSE}}};
+    struct vmbus_message_version_response *response = &answer.response;
+    uint32_t size = sizeof(*response);
 
-    server->contact_accepted =
-        contact->sint == HV_SYNIC_SINT_VMBUS && server_speaks(server, contact->version);
-    server->contact_failed = !contact->monitor_pages_valid;
-    if (server->contact_accepted && !server->contact_failed) {
-        server->version = contact->version;
-        transition(server, CONNECTED);
+    /* A refusal is all zeros. */
+    if (contact->sint == HV_SYNIC_SINT_VMBUS && server_speaks(server, contact->version)) {
+        response->supported = 1;
+        response->connection_state = VMBUS_CONTACT_UNKNOWN_FAILURE;
+        response->connection_id =
+            contact->version >= VMBUS_VERSION_5_0 ? VMBUS_CONNECTION_ID_MESSAGES : contact->version;
+        if (contact->version >= VMBUS_VERSION_6_0) {
+            size = sizeof(answer); /* no features */
+        }
+        if (contact->monitor_pages_valid) {
+            response->connection_state = VMBUS_CONTACT_SUCCESSFUL;
+            server->version = contact->version;
+            transition(server, CONNECTED);
+        }
     }
-    server_due(server, &server->due, DUE_VERSION_RESPONSE);
+    server_answer(server, &answer, size);
 }
 
 /* Both or none, each on a page of its own. No channel is ever monitored, so nobody uses them. */
@@ -141,6 +153,9 @@ enum vmbus_message_verdict server_unload_received(struct vmbus_server *server, c
 
 void server_disconnect_go_on(struct vmbus_server *server)
 {
+    static const struct vmbus_message_bare complete = {
+        .header = {.type = VMBUS_MESSAGE_UNLOAD_COMPLETE}};
+
     if (server->state != DISCONNECTING || server->in_use != 0) {
         return;
     }
@@ -151,7 +166,7 @@ void server_disconnect_go_on(struct vmbus_server *server)
     if (next == NEXT_CONTACT) {
         answer_contact(server);
     } else if (next == NEXT_UNLOAD_COMPLETE) {
-        server_due(server, &server->due, DUE_UNLOAD_COMPLETE);
+        server_answer(server, &complete, sizeof(complete));
     }
 }
 

@@ -50,14 +50,12 @@ enum due_kind {
 /* The object around a `struct due` that it calls `due`. */
 #define DUE_OWNER(pointer, type) ((type *)(void *)((char *)(pointer)-offsetof(type, due)))
 
-#define DUE_VERSION_RESPONSE 0x1u /* of the connection */
-#define DUE_ALL_OFFERS       0x2u
-#define DUE_UNLOAD_COMPLETE  0x4u
-#define DUE_OFFER            0x1u /* of a channel */
-#define DUE_OPEN_RESULT      0x2u
-#define DUE_RESCIND          0x4u
-#define DUE_CREATED          0x1u /* of a GPADL */
-#define DUE_TORNDOWN         0x2u
+#define DUE_ALL_OFFERS  0x1u /* of the connection */
+#define DUE_OFFER       0x1u /* of a channel */
+#define DUE_OPEN_RESULT 0x2u
+#define DUE_RESCIND     0x4u
+#define DUE_CREATED     0x1u /* of a GPADL */
+#define DUE_TORNDOWN    0x2u
 
 struct outgoing {
     uint32_t vp;
@@ -179,10 +177,8 @@ struct vmbus_server {
     enum connection_state state;
     enum connection_next next;
     struct contact contact; /* waiting, or the last */
-    bool contact_failed;    /* state byte of the answer */
-    bool contact_accepted;
-    bool contacted;      /* ever */
-    uint32_t arrived_on; /* connection id of the message being handled */
+    bool contacted;         /* ever */
+    uint32_t arrived_on;    /* connection id of the message being handled */
     bool offers_requested;
     uint32_t version; /* of the connection */
     uint32_t in_use;  /* channels that are opening, open, closing, and GPADLs that are mapped */

@@ -92,8 +92,6 @@ static void move_connection(struct vmbus_server *server, struct vmbus_server *sc
     server->version = scratch->version;
     server->offers_requested = scratch->offers_requested;
     server->contact = scratch->contact;
-    server->contact_accepted = scratch->contact_accepted;
-    server->contact_failed = scratch->contact_failed;
     memcpy(server->queue, scratch->queue, sizeof(server->queue));
     server->queue_count = scratch->queue_count;
     server->gpadls = scratch->gpadls;

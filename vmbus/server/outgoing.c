@@ -58,46 +58,12 @@ void server_queue_clear(struct vmbus_server *server)
 
 /* ---- what is due ---- */
 
-static void put_bare(struct vmbus_server *server, uint32_t type)
+static void put_all_offers(struct vmbus_server *server)
 {
-    const struct vmbus_message_bare message = {.header = {.type = type}};
+    const struct vmbus_message_bare message = {
+        .header = {.type = VMBUS_MESSAGE_ALL_OFFERS_DELIVERED}};
 
     put(server, &message, sizeof(message));
-}
-
-static void put_version_response(struct vmbus_server *server)
-{
-    struct vmbus_message_version_response_2 message = {
-        .response = {.header = {.type = VMBUS_MESSAGE_VERSION_RESPONSE}}};
-    uint32_t size = sizeof(message.response);
-
-    if (server->contact_accepted) {
-        message.response.supported = 1;
-        message.response.connection_state =
-            server->contact_failed ? VMBUS_CONTACT_UNKNOWN_FAILURE : VMBUS_CONTACT_SUCCESSFUL;
-        message.response.connection_id = server->contact.version >= VMBUS_VERSION_5_0
-                                             ? VMBUS_CONNECTION_ID_MESSAGES
-                                             : server->contact.version;
-        if (server->contact.version >= VMBUS_VERSION_6_0) {
-            size = sizeof(message); /* no features */
-        }
-    }
-    put(server, &message, size);
-}
-
-static void put_of_connection(struct vmbus_server *server, uint8_t what)
-{
-    switch (what) {
-    case DUE_VERSION_RESPONSE:
-        put_version_response(server);
-        break;
-    case DUE_ALL_OFFERS:
-        put_bare(server, VMBUS_MESSAGE_ALL_OFFERS_DELIVERED);
-        break;
-    default:
-        put_bare(server, VMBUS_MESSAGE_UNLOAD_COMPLETE);
-        break;
-    }
 }
 
 static void put_offer(struct vmbus_server *server, const struct vmbus_server_channel *channel)
@@ -186,7 +152,7 @@ static void fill_queue(struct vmbus_server *server)
         }
         switch ((enum due_kind)due->kind) {
         case DUE_OF_CONNECTION:
-            put_of_connection(server, what);
+            put_all_offers(server);
             break;
         case DUE_OF_CHANNEL:
             put_of_channel(server, DUE_OWNER(due, struct vmbus_server_channel), what);

@@ -72,8 +72,7 @@ static bool all_below(uint32_t end, const uint32_t *values, size_t count)
 static enum vmbus_server_restored read_connection(struct vmbus_server *scratch,
                                                   const struct saved_connection *saved)
 {
-    const uint32_t truths[] = {saved->offers_requested, saved->contact_monitor_pages_valid,
-                               saved->contact_accepted, saved->contact_failed};
+    const uint32_t truths[] = {saved->offers_requested, saved->contact_monitor_pages_valid};
     static const uint8_t states[] = {
         [SAVED_DISCONNECTED] = DISCONNECTED,
         [SAVED_CONNECTED] = CONNECTED,
@@ -90,6 +89,7 @@ static enum vmbus_server_restored read_connection(struct vmbus_server *scratch,
         (saved->offers_requested != 0 && saved->state != SAVED_CONNECTED) ||
         (saved->channels != 0 && saved->state == SAVED_DISCONNECTED) ||
         (saved->version == 0 && saved->state != SAVED_DISCONNECTED) ||
+        (saved->messages != 0 && saved->state == SAVED_DISCONNECTING) ||
         !all_below(2, truths, sizeof(truths) / sizeof(truths[0])) ||
         saved->contact_sint >= SERVER_SINTS || saved->messages > VMBUS_SERVER_QUEUE_SIZE) {
         return VMBUS_SERVER_RESTORE_DAMAGED;
@@ -107,8 +107,6 @@ static enum vmbus_server_restored read_connection(struct vmbus_server *scratch,
         .sint = saved->contact_sint,
         .monitor_pages_valid = saved->contact_monitor_pages_valid != 0,
     };
-    scratch->contact_accepted = saved->contact_accepted != 0;
-    scratch->contact_failed = saved->contact_failed != 0;
     return VMBUS_SERVER_RESTORED;
 }
 
@@ -301,10 +299,7 @@ static struct due *due_of(struct vmbus_server *scratch, const struct saved_due *
 
     if (saved->kind == SAVED_DUE_CONNECTION) {
         due = &scratch->due;
-        possible = DUE_VERSION_RESPONSE;
-        if (scratch->version != 0) {
-            possible |= DUE_ALL_OFFERS | DUE_UNLOAD_COMPLETE;
-        }
+        possible = scratch->state == CONNECTED ? DUE_ALL_OFFERS : 0;
     } else if (channel != NULL && saved->kind == SAVED_DUE_CHANNEL) {
         due = &channel->due;
         possible = DUE_OPEN_RESULT;

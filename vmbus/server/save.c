@@ -158,8 +158,6 @@ static void put_all(struct sink *sink, const struct vmbus_server *server)
         .contact_vp = server->contact.vp,
         .contact_sint = server->contact.sint,
         .contact_monitor_pages_valid = server->contact.monitor_pages_valid,
-        .contact_accepted = server->contact_accepted,
-        .contact_failed = server->contact_failed,
         .messages = server->queue_count,
     };
 

@@ -51,13 +51,11 @@ struct saved_connection {
     uint32_t contact_vp;
     uint32_t contact_sint;
     uint32_t contact_monitor_pages_valid;
-    uint32_t contact_accepted;
-    uint32_t contact_failed;
     uint32_t channels; /* how many follow */
     uint32_t messages;
     uint32_t dues;
 };
-_Static_assert(sizeof(struct saved_connection) == 52, "saved connection");
+_Static_assert(sizeof(struct saved_connection) == 44, "saved connection");
 
 enum saved_channel_state {
     SAVED_OFFERED,
@@ -137,9 +135,8 @@ enum saved_due_kind {
 /* Messages that wait for room behind those, in their order. */
 struct saved_due {
     uint32_t kind;     /* enum saved_due_kind */
-    uint32_t messages; /* bits 0 to 2: the connection's VERSION_RESPONSE, ALL_OFFERS_DELIVERED,
-                          UNLOAD_COMPLETE; a channel's OFFER, OPEN_RESULT, RESCIND; a GPADL's
-                          CREATED, TORNDOWN */
+    uint32_t messages; /* bits: the connection's ALL_OFFERS_DELIVERED; a channel's OFFER,
+                          OPEN_RESULT, RESCIND; a GPADL's CREATED, TORNDOWN */
     uint32_t relid;    /* of the channel; 0: of the connection */
     uint32_t gpadl;    /* 0: not of a GPADL */
 };
