@@ -57,5 +57,8 @@ done
 echo "lint: the tables of tests/README.md"
 bash tests/check_tables.sh || finding check_tables.sh
 
+echo "lint: docs/porting.md against the header"
+bash tests/check_porting.sh || finding check_porting.sh
+
 [ $status -ne 0 ] || echo "lint: no findings"
 exit $status
