@@ -41,14 +41,33 @@
 #define PIT_CHANNEL0_ONE_SHOT 0x30u /* both bytes, mode 0 */
 #define PIT_CHANNEL0_LATCH    0x00u
 #define PIT_START             0xffffu
-#define PIT_WATCH             5966u /* ticks, 5 ms: a read takes microseconds, which is 0.1 % */
+#define PIT_WATCH             11932u /* ticks, 10 ms */
 
-/* Choice: reads of the timer, a microsecond each at the least, before it counts as dead. */
-#define PIT_READS_MAXIMUM 100000u
+/* Choice: reads of the timer, a microsecond each at the least, before it counts as dead if it moves
+ * too slowly, or not at all. */
+#define PIT_READS_MAXIMUM  100000u
+#define PIT_STANDING_READS 100u
+
+/*
+ * Reading a device is an exit or more, and a hypervisor that is busy may take the processor away
+ * for long in the middle of one. So each reading stands between two of the clock it is compared
+ * with, and what passes between these two is its uncertainty.
+ *
+ * Choices: a measurement is good enough if it is uncertain by this part at most; the best of this
+ * many has to do if none is.
+ */
+#define UNCERTAINTY_PART 50u
+#define MEASUREMENTS     16u
+
+struct measurement {
+    uint64_t passed;      /* by the clock */
+    uint64_t ticks;       /* of the device */
+    uint64_t uncertainty; /* in units of the clock */
+};
 
 /* Choice: how long the timer is watched against the clock, and how often the clock is read before
  * it counts as standing. */
-#define TIMER_WATCH         (2 * CLOCK_MILLISECOND)
+#define TIMER_WATCH         (5 * CLOCK_MILLISECOND)
 #define TIMER_READS_MAXIMUM 10000000u
 
 static uint64_t counter_frequency; /* Hz, 0: not known yet */
@@ -115,23 +134,70 @@ static uint32_t read_interval_timer(void)
     return (uint32_t)port_read8(PIT_CHANNEL0) << 8 | low;
 }
 
-/* Counts the counter's ticks while the interval timer runs. False: there is no such timer. */
-static bool measure_counter(void)
+/* Keeps the better one in `best`. True: it is good enough. */
+static bool measurement_take(struct measurement *best, const struct measurement *next)
 {
+    if (best->ticks == 0 ||
+        next->uncertainty * (best->passed >> 10) < best->uncertainty * (next->passed >> 10)) {
+        *best = *next;
+    }
+    return best->uncertainty * UNCERTAINTY_PART <= best->passed;
+}
+
+/* The counter in the middle of a reading of the interval timer. */
+static uint64_t counter_at_interval(uint32_t *interval, uint64_t *uncertainty)
+{
+    uint64_t before = arch_counter();
+
+    *interval = read_interval_timer();
+    uint64_t width = arch_counter() - before;
+    *uncertainty += width;
+    return before + width / 2;
+}
+
+/* Counts the counter's ticks while the interval timer runs. False: there is no such timer. */
+static bool interval_measure(struct measurement *result)
+{
+    uint32_t first;
+    uint64_t uncertainty = 0;
+
     port_write8(PIT_COMMAND, PIT_CHANNEL0_ONE_SHOT);
     port_write8(PIT_CHANNEL0, PIT_START & 0xff);
     port_write8(PIT_CHANNEL0, PIT_START >> 8);
-    uint32_t first = read_interval_timer();
-    uint64_t start = arch_counter();
+    uint64_t start = counter_at_interval(&first, &uncertainty);
     for (uint32_t i = 0; i < PIT_READS_MAXIMUM; i++) {
-        uint32_t ticks = first - read_interval_timer();
-        uint64_t passed = arch_counter() - start;
-        if (ticks >= PIT_WATCH && ticks < PIT_START) {
-            counter_frequency = passed * PIT_FREQUENCY / ticks;
-            return counter_frequency >= PLAUSIBLE_MINIMUM;
+        uint32_t now;
+        uint64_t last = 0;
+        uint64_t passed = counter_at_interval(&now, &last) - start;
+        if (now > first || (now == first && i >= PIT_STANDING_READS)) {
+            return false; /* it ran out long ago and tells nothing any more; or it stands */
+        }
+        if (first - now >= PIT_WATCH) {
+            *result = (struct measurement){passed, first - now, uncertainty + last};
+            return true;
         }
     }
     return false;
+}
+
+static bool measure_counter(void)
+{
+    struct measurement best = {0};
+    struct measurement next;
+
+    for (uint32_t i = 0; i < MEASUREMENTS; i++) {
+        if (interval_measure(&next) && measurement_take(&best, &next)) {
+            break;
+        }
+        if (i == 1 && best.ticks == 0) {
+            return false; /* twice nothing: there is none, rather than a busy hypervisor */
+        }
+    }
+    if (best.ticks == 0) {
+        return false;
+    }
+    counter_frequency = best.passed * PIT_FREQUENCY / best.ticks;
+    return counter_frequency >= PLAUSIBLE_MINIMUM;
 }
 
 static uint64_t read_counter(void)
@@ -180,22 +246,41 @@ static void interrupt(void *context)
 }
 
 /* Counts the timer's ticks while the clock runs. False: the clock stands. */
-static bool measure_timer(void)
+static bool timer_measure(struct measurement *result)
 {
-    uint64_t start = clock_now();
+    uint64_t before = clock_now();
 
     local_apic_timer_start(UINT32_MAX);
+    uint64_t start = clock_now();
     for (uint32_t i = 0; i < TIMER_READS_MAXIMUM; i++) {
-        uint64_t passed = clock_now() - start;
-        if (passed >= TIMER_WATCH) {
+        uint64_t now = clock_now();
+        if (now - start >= TIMER_WATCH) {
             uint64_t ticks = UINT32_MAX - local_apic_timer_left();
+            uint64_t uncertainty = clock_now() - now + start - before;
             local_apic_timer_start(0);
-            timer_frequency = ticks * LOCAL_APIC_TIMER_DIVISOR * CLOCK_SECOND / passed;
-            return timer_frequency >= PLAUSIBLE_MINIMUM;
+            *result = (struct measurement){now - before + uncertainty / 2, ticks, uncertainty};
+            return true;
         }
     }
     local_apic_timer_start(0);
     return false;
+}
+
+static bool measure_timer(void)
+{
+    struct measurement best = {0};
+    struct measurement next;
+
+    for (uint32_t i = 0; i < MEASUREMENTS && timer_measure(&next); i++) {
+        if (measurement_take(&best, &next)) {
+            break;
+        }
+    }
+    if (best.ticks == 0) {
+        return false;
+    }
+    timer_frequency = best.ticks * LOCAL_APIC_TIMER_DIVISOR * CLOCK_SECOND / best.passed;
+    return timer_frequency >= PLAUSIBLE_MINIMUM;
 }
 
 static void register_timer(void)
