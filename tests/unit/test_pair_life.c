@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/pair/pair.h"
+#include "vmbus/kmcl/kmcl.h"
 
 /* ---- opening and closing ---- */
 
@@ -250,6 +251,60 @@ static void a_paused_server_waits_for_what_it_was_given(void **state)
     assert_int_equal(client.completions, 2);
 }
 
+/* ---- a guest that breaks the rules ---- */
+
+/* Puts a write index into the guest's ring that no sender can have, and signals. */
+static void break_ring(void)
+{
+    const struct kmcl_channel *channel = (const struct kmcl_channel *)(void *)client.channel;
+    const UINT32 nonsense = 3;
+
+    memcpy((void *)channel->writer->control, &nonsense, sizeof(nonsense));
+    (void)vmbus_server_signal(
+        loopback_server,
+        VMBUS_SERVER_CONNECTION_ID_BASE + loopback_word(loopback_to_guest(1, 0), 184), 0);
+    settle();
+}
+
+static void a_broken_ring_costs_the_guest_this_opening_only(void **state)
+{
+    (void)state;
+    pair_start();
+    client.on_packet = pair_keep;
+    assert_int_equal(pair_send(&server, 1, 8, WAIT), STATUS_SUCCESS);
+    settle();
+    break_ring();
+    assert_trace(server, "OSPUC");
+    assert_state(server, "closed");
+    assert_int_equal(server.completions, 1);
+    assert_int_equal(server.completion_status, STATUS_DEVICE_REMOVED);
+    /* It waits for the guest to close what it broke. */
+    VmbChannelPacketComplete(client.kept[0], NULL, 0);
+    VmbChannelDisable(client.channel);
+    settle();
+    assert_state(server, "offered");
+    client.on_packet = NULL;
+    assert_int_equal(VmbChannelEnable(client.channel), STATUS_SUCCESS);
+    settle();
+    assert_trace(server, "OSPUCOSP");
+    assert_int_equal(pair_send(&client, 2, 8, WAIT), STATUS_SUCCESS);
+    settle();
+    assert_int_equal(client.completions, 1);
+}
+
+static void a_server_leaves_a_guest_that_broke_its_ring(void **state)
+{
+    (void)state;
+    pair_start();
+    break_ring();
+    assert_state(server, "closed");
+    VmbChannelDisable(server.channel);
+    assert_state(server, "disabled");
+    assert_trace(server, "OSPUC");
+    settle();
+    assert_state(client, "disabled");
+}
+
 /* ---- configuration ---- */
 
 static void configuration_is_refused_where_it_does_not_belong(void **state)
@@ -383,6 +438,8 @@ int main(void)
         pair_test(a_client_that_closes_in_each_of_the_servers_callbacks_is_let_go),
         pair_test(a_server_that_leaves_in_each_of_the_clients_callbacks_is_let_go),
         pair_test(a_paused_server_waits_for_what_it_was_given),
+        pair_test(a_broken_ring_costs_the_guest_this_opening_only),
+        pair_test(a_server_leaves_a_guest_that_broke_its_ring),
         pair_test(configuration_is_refused_where_it_does_not_belong),
         pair_test(a_server_without_a_bus_or_a_device_cannot_be_enabled),
         pair_test(flags_and_memory_of_the_offer_reach_the_guest),
