@@ -45,7 +45,6 @@ static void move_orphan(struct vmbus_server *server, struct vmbus_server_channel
 {
     orphan->server = server;
     orphan->released = true;
-    orphan->restored = false;
     if (orphan->state == VMBUS_SERVER_OPENING) {
         orphan->state = VMBUS_SERVER_CLOSING;
     }
