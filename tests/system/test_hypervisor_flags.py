@@ -19,16 +19,17 @@ def seconds(line):
 
 
 def works(host, flags, clock, timer):
-    with host.start(image(host), append="run=2", cpu_flags=flags) as guest:
+    with host.start(image(host), append="run=4", cpu_flags=flags) as guest:
         status = guest.wait(LIMIT)
     expect(status == 0, f"the guest left with status {status}", guest)
     expect(lines_with(guest, f"hv: clock: {clock}; timer: {timer}$"), f"not {clock} with {timer}", guest)
     expect(lines_with(guest, r"vmbus: connected, version 4\.0"), "no connection", guest)
     expect(not lines_with(guest, "panic:|exception:|warning:"), "the guest complained", guest)
-    # The guest's seconds are seconds: the two that it stayed passed outside as well.
+    # The guest's seconds are seconds: the four that it stayed passed outside as well. A clock that is wrong by half shows; a machine
+    # that is busy with something else does not.
     passed = guest.console.times[-1] - guest.console.times[0]
     told = seconds(guest.console.lines[-1]) - seconds(guest.console.lines[0])
-    expect(2.0 <= told and abs(passed - told) < 1.0, f"{told:.2f} s inside are {passed:.2f} s outside", guest)
+    expect(4.0 <= told and abs(passed - told) < 2.0, f"{told:.2f} s inside are {passed:.2f} s outside", guest)
 
 
 def test_everything_qemu_has(host):
