@@ -213,6 +213,27 @@ bool host_has_packet(void)
     return ring_reader_peek(host_incoming(RELID), &packet) == RING_OK;
 }
 
+void host_put_word(UINT64 word, bool wants_completion)
+{
+    assert_int_equal(host_put_inband(RELID, word, wants_completion, &word, sizeof(word)), RING_OK);
+}
+
+void host_put_burst(unsigned count, bool wants_completion)
+{
+    enum irql level = irql_raise_to_dispatch();
+
+    for (unsigned i = 0; i < count; i++) {
+        host_put_word(i + 1, wants_completion);
+    }
+    irql_lower(level);
+}
+
+void driver_keep(struct driver *driver, VMBPACKETCOMPLETION packet, void *buffer, UINT32 length)
+{
+    (void)buffer, (void)length;
+    driver->kept[driver->kept_count++] = packet;
+}
+
 static void run_script(void *context)
 {
     struct script *script = context;

@@ -76,6 +76,15 @@ NTSTATUS driver_send(struct driver *driver, unsigned long long number, UINT32 le
 UINT64 host_take(struct ring_packet_in *packet);
 bool host_has_packet(void);
 
+/* The host sends one word, which is the transaction's id too. */
+void host_put_word(UINT64 word, bool wants_completion);
+
+/* 1, 2, ... `count`: several at once, so that they are one batch. */
+void host_put_burst(unsigned count, bool wants_completion);
+
+/* For on_packet: completes nothing, the packet goes to `kept`. */
+void driver_keep(struct driver *driver, VMBPACKETCOMPLETION packet, void *buffer, UINT32 length);
+
 /* Runs once, as passive work: in the middle of a wait. */
 struct script {
     struct work_item item;
