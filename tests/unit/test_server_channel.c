@@ -759,6 +759,34 @@ static void messages_behind_a_new_contact_are_not_sent_twice(void **state)
     finish();
 }
 
+static void opens_and_closes_meanwhile(void)
+{
+    guest_open(RELID, 7, RELID, 2);
+    guest_close(RELID);
+}
+
+static void callbacks_of_one_channel_pile_up_in_their_order(void **state)
+{
+    struct device other;
+
+    (void)state;
+    start();
+    device_start(&other, 4);
+    uint8_t *memory = pages_allocate_zeroed(RING_PAGES);
+    assert_true(guest_gpadl(4, 4, memory, RING_PAGES));
+    /* The other device is in its own callback. */
+    loopback.meanwhile = opens_and_closes_meanwhile;
+    guest_open(4, 1, 4, 2);
+    loopback.meanwhile = NULL;
+    expect_calls(&other, "o");
+    expect_calls(&device, "oc");
+    assert_int_equal(device_state(&device), VMBUS_SERVER_OFFERED);
+    guest_unload();
+    pages_free(memory, RING_PAGES);
+    vmbus_server_revoke(other.channel);
+    finish();
+}
+
 static bool recontacted;
 static void recontact(void)
 {
@@ -934,6 +962,7 @@ int main(void)
         server_test(a_teardown_while_a_gpadl_is_mapped_is_told_to_the_owner),
         server_test(messages_behind_a_new_contact_are_not_sent_twice),
         server_test(a_contact_while_an_answer_is_posted_gets_its_own),
+        server_test(callbacks_of_one_channel_pile_up_in_their_order),
         server_test(an_owner_may_revoke_in_its_event),
         server_test(an_owner_may_open_and_close_in_turns_inside_callbacks),
         server_test(without_a_free_number_a_device_waits),

@@ -136,7 +136,7 @@ void server_gpadl_free(struct gpadl *gpadl)
     if (gpadl->state == GPADL_COLLECTING) {
         server_gpadl_collected(gpadl);
     }
-    server_due_cancel(server, &gpadl->due, gpadl->due.messages);
+    server_due_cancel(server, &gpadl->due);
     while (*link != gpadl) {
         link = &(*link)->next;
     }
@@ -171,7 +171,7 @@ void server_gpadls_forget(struct vmbus_server_channel *channel)
     for (struct gpadl *gpadl = channel->gpadls; gpadl != NULL; gpadl = next) {
         next = gpadl->next;
         if (is_held(gpadl)) {
-            server_due_cancel(channel->server, &gpadl->due, gpadl->due.messages);
+            server_due_cancel(channel->server, &gpadl->due);
             gpadl->state = GPADL_FORGOTTEN;
         } else {
             server_gpadl_free(gpadl);

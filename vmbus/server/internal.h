@@ -243,8 +243,8 @@ void server_notice(struct vmbus_server_channel *channel, uint8_t notices);
 /* Makes messages of an object due. Locked. */
 void server_due(struct vmbus_server *server, struct due *due, uint8_t messages);
 
-/* Takes an object's messages back. Locked. */
-void server_due_cancel(struct vmbus_server *server, struct due *due, uint8_t messages);
+/* Takes all messages of an object back. Locked. */
+void server_due_cancel(struct vmbus_server *server, struct due *due);
 
 /* Whether something waits for room in the queue, or no room is left: guest messages are refused.
  * Locked. */

@@ -162,7 +162,7 @@ static void leave(struct vmbus_server_channel *channel)
     struct vmbus_server *server = channel->server;
 
     server_channel_transition(channel, VMBUS_SERVER_GONE);
-    server_due_cancel(server, &channel->due, channel->due.messages);
+    server_due_cancel(server, &channel->due);
     server_gpadls_forget(channel);
     if (channel->relid != 0) {
         server->by_relid[channel->relid] = NULL;

@@ -176,10 +176,10 @@ void server_due(struct vmbus_server *server, struct due *due, uint8_t messages)
     fill_queue(server);
 }
 
-void server_due_cancel(struct vmbus_server *server, struct due *due, uint8_t messages)
+void server_due_cancel(struct vmbus_server *server, struct due *due)
 {
-    due->messages &= (uint8_t)~messages;
-    if (!due->listed || due->messages != 0) {
+    due->messages = 0;
+    if (!due->listed) {
         return;
     }
     due->listed = false;
