@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fake_host.h"
+#include "fake_host_gpadl.h"
 
 #include <limits.h>
 #include <sanitizer/asan_interface.h>
@@ -18,8 +19,6 @@
 #define RELIDS        2048u
 #define QUEUE_SIZE    8192u
 #define CONNECTIONS   0x4000u
-#define GPADLS        64u
-#define FAILURE       0x8000FFFFu
 #define VERSION(a, b) ((a) << 16 | (b))
 
 struct host_settings host;
@@ -27,19 +26,6 @@ struct host_settings host;
 struct queued_message {
     unsigned steps; /* before it is delivered */
     struct hv_message message;
-};
-
-struct host_gpadl {
-    uint32_t id;
-    uint32_t relid;
-    bool complete;
-    bool in_use; /* by an open channel */
-    uint32_t bytes_expected;
-    uint32_t bytes;
-    uint32_t range_count;
-    uint8_t *list;
-    uint64_t *frames;
-    size_t frame_count;
 };
 
 static struct {
@@ -50,7 +36,6 @@ static struct {
     uint32_t version;
     bool offers_requested;
     struct host_channel channels[RELIDS];
-    struct host_gpadl gpadls[GPADLS];
     uint64_t monitor_page; /* child to parent */
 
     struct queued_message queue[QUEUE_SIZE];
@@ -70,7 +55,7 @@ static struct {
     unsigned rescind_seen;
 } state;
 
-__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
+void fake_host_complain(const char *format, ...)
 {
     va_list arguments;
 
@@ -85,25 +70,11 @@ __attribute__((format(printf, 1, 2))) static void complain(const char *format, .
     va_end(arguments);
 }
 
-static void forget_gpadl(struct host_gpadl *gpadl)
-{
-    free(gpadl->list);
-    free(gpadl->frames);
-    memset(gpadl, 0, sizeof(*gpadl));
-}
-
-static void forget_gpadls(void)
-{
-    for (size_t i = 0; i < GPADLS; i++) {
-        forget_gpadl(&state.gpadls[i]);
-    }
-}
-
 static void deliver_messages(void *context);
 
 void host_reset(void)
 {
-    forget_gpadls();
+    fake_host_forget_gpadls();
     free(state.log);
     memset(&state, 0, sizeof(state));
     work_item_initialise(&state.delivery, deliver_messages, NULL);
@@ -126,7 +97,7 @@ void host_reset(void)
 static void queue_message(const void *bytes, uint32_t size, unsigned steps)
 {
     if (state.queue_count == QUEUE_SIZE) {
-        complain("more messages than the queue holds");
+        fake_host_complain("more messages than the queue holds");
         return;
     }
     struct queued_message *queued =
@@ -147,8 +118,8 @@ void host_send(const void *bytes, uint32_t size)
     queue_message(bytes, size, 0);
 }
 
-static void send_words(uint32_t type, uint32_t size, uint32_t a, uint32_t b, uint32_t c,
-                       unsigned steps)
+void fake_host_send_words(uint32_t type, uint32_t size, uint32_t a, uint32_t b, uint32_t c,
+                          unsigned steps)
 {
     uint8_t bytes[240] = {0};
     uint32_t words[5] = {type, 0, a, b, c};
@@ -159,7 +130,7 @@ static void send_words(uint32_t type, uint32_t size, uint32_t a, uint32_t b, uin
 
 void host_send_words(uint32_t type, uint32_t size, uint32_t a, uint32_t b, uint32_t c)
 {
-    send_words(type, size, a, b, c, 0);
+    fake_host_send_words(type, size, a, b, c, 0);
 }
 
 void host_event(uint32_t flag)
@@ -318,167 +289,7 @@ void host_rescind(uint32_t relid)
 
     if (channel != NULL && !channel->rescinded) {
         channel->rescinded = true;
-        send_words(HOST_RESCIND, 12, relid, 0, 0, 0);
-    }
-}
-
-/* ---- GPADLs ---- */
-
-static struct host_gpadl *find_gpadl(uint32_t id)
-{
-    for (size_t i = 0; i < GPADLS; i++) {
-        if (state.gpadls[i].id == id && id != 0) {
-            return &state.gpadls[i];
-        }
-    }
-    return NULL;
-}
-
-const uint64_t *host_gpadl_frames(uint32_t id, size_t *count)
-{
-    struct host_gpadl *gpadl = find_gpadl(id);
-
-    if (gpadl == NULL || !gpadl->complete) {
-        return NULL;
-    }
-    *count = gpadl->frame_count;
-    return gpadl->frames;
-}
-
-/* Writes to what the guest must not have freed; the sanitizer tells. */
-static void scribble(void)
-{
-    for (size_t i = 0; host.scribble && i < GPADLS; i++) {
-        for (size_t page = 0; page < state.gpadls[i].frame_count; page++) {
-            volatile uint8_t *byte =
-                (volatile uint8_t *)page_address(state.gpadls[i].frames[page]) + PAGE_SIZE - 1;
-            *byte ^= 0x80; /* and back, for the guest may look */
-            *byte ^= 0x80;
-        }
-    }
-}
-
-/* Splits the collected list; false: it breaks a rule. */
-static bool complete_gpadl(struct host_gpadl *gpadl)
-{
-    size_t at = 0;
-
-    gpadl->frames = calloc(gpadl->bytes_expected / 8 + 1, 8);
-    for (uint32_t range = 0; range < gpadl->range_count; range++) {
-        uint32_t count;
-        uint32_t offset;
-        if (at + 8 > gpadl->bytes_expected) {
-            return false;
-        }
-        memcpy(&count, gpadl->list + at, 4);
-        memcpy(&offset, gpadl->list + at + 4, 4);
-        at += 8;
-        size_t frames = (size_t)(((uint64_t)count + offset + 4095) / 4096);
-        if (count == 0 || offset > 0xFFF || at + frames * 8 > gpadl->bytes_expected) {
-            return false;
-        }
-        memcpy(gpadl->frames + gpadl->frame_count, gpadl->list + at, frames * 8);
-        gpadl->frame_count += frames;
-        at += frames * 8;
-    }
-    gpadl->complete = true;
-    return at == gpadl->bytes_expected;
-}
-
-static void take_list(struct host_gpadl *gpadl, const struct host_message *message, size_t from)
-{
-    size_t bytes = message->size - from;
-
-    if (bytes > gpadl->bytes_expected - gpadl->bytes) {
-        bytes = gpadl->bytes_expected - gpadl->bytes;
-        complain("GPADL %x: more than announced", gpadl->id);
-    }
-    memcpy(gpadl->list + gpadl->bytes, message->bytes + from, bytes);
-    gpadl->bytes += (uint32_t)bytes;
-    if (gpadl->bytes < gpadl->bytes_expected) {
-        return;
-    }
-    uint32_t status = host.gpadl_status;
-    uint32_t id = gpadl->id;
-    uint32_t relid = gpadl->relid;
-    if (!complete_gpadl(gpadl)) {
-        complain("GPADL %x: bad ranges", id);
-        status = FAILURE;
-    }
-    if (status != 0 || host.gpadl == HOST_IGNORES) {
-        forget_gpadl(gpadl);
-    }
-    if (host.gpadl == HOST_ANSWERS) {
-        send_words(HOST_GPADL_CREATED, 20, relid, id, status, 0);
-    }
-}
-
-static void gpadl_header(const struct host_message *message)
-{
-    uint32_t relid = host_word(message, 8);
-    uint32_t id = host_word(message, 12);
-    struct host_gpadl *gpadl = state.gpadls;
-
-    if (message->size < 36 || (message->size - 20) % 8 != 0) {
-        complain("GPADL_HEADER of %u bytes", message->size);
-        return;
-    }
-    if (id == 0 || find_gpadl(id) != NULL || host_channel(relid) == NULL) {
-        complain("GPADL_HEADER: id %x, channel %u", id, relid);
-        return;
-    }
-    while (gpadl < state.gpadls + GPADLS && gpadl->id != 0) {
-        gpadl++;
-    }
-    if (gpadl == state.gpadls + GPADLS) {
-        complain("too many GPADLs for this host");
-        return;
-    }
-    gpadl->id = id;
-    gpadl->relid = relid;
-    gpadl->bytes_expected = host_word(message, 16) & 0xFFFF;
-    gpadl->range_count = host_word(message, 16) >> 16;
-    gpadl->list = calloc(1, gpadl->bytes_expected + 1);
-    take_list(gpadl, message, 20);
-}
-
-static void gpadl_body(const struct host_message *message)
-{
-    struct host_gpadl *gpadl = find_gpadl(host_word(message, 12));
-
-    if (gpadl == NULL || gpadl->complete || message->size < 24) {
-        /* The guest may not have read yet that the list was refused or dropped. */
-        if (gpadl != NULL) {
-            complain("GPADL_BODY: id %x", host_word(message, 12));
-        }
-        return;
-    }
-    take_list(gpadl, message, 16);
-}
-
-static void gpadl_teardown(const struct host_message *message)
-{
-    struct host_gpadl *gpadl = find_gpadl(host_word(message, 12));
-
-    if (gpadl == NULL || !gpadl->complete || gpadl->relid != host_word(message, 8)) {
-        complain("GPADL_TEARDOWN: id %x, channel %u", host_word(message, 12),
-                 host_word(message, 8));
-        return;
-    }
-    struct host_channel *channel = host_channel(gpadl->relid);
-    if (channel != NULL && channel->open && channel->gpadl == gpadl->id) {
-        if (!channel->rescinded) {
-            complain("GPADL_TEARDOWN of the rings of an open channel %u", gpadl->relid);
-        }
-        channel->open = false;
-    }
-    scribble();
-    if (host.teardown != HOST_IGNORES) {
-        uint32_t id = gpadl->id;
-        forget_gpadl(gpadl);
-        if (host.teardown == HOST_ANSWERS) {
-            send_words(HOST_GPADL_TORNDOWN, 12, id, 0, 0, host.teardown_steps);
-        }
+        fake_host_send_words(HOST_RESCIND, 12, relid, 0, 0, 0);
     }
 }
 
@@ -488,21 +299,21 @@ static void open_channel(const struct host_message *message)
 {
     uint32_t relid = host_word(message, 8);
     struct host_channel *channel = host_channel(relid);
-    struct host_gpadl *gpadl = find_gpadl(host_word(message, 16));
+    struct host_gpadl *gpadl = fake_host_find_gpadl(host_word(message, 16));
     uint32_t status = host.open_status;
 
     if (channel == NULL || channel->rescinded || host.open == HOST_IGNORES) {
         return; /* hosts say nothing then */
     }
     if (channel->open || gpadl == NULL || !gpadl->complete || gpadl->relid != relid) {
-        complain("OPEN_CHANNEL: channel %u, GPADL %x", relid, host_word(message, 16));
+        fake_host_complain("OPEN_CHANNEL: channel %u, GPADL %x", relid, host_word(message, 16));
         status = FAILURE;
     } else if (status == 0) {
         if (host_open_rings(channel, gpadl->id, host_word(message, 24))) {
             channel->open = true;
             channel->gpadl = gpadl->id;
         } else {
-            complain("OPEN_CHANNEL: channel %u, bad rings", relid);
+            fake_host_complain("OPEN_CHANNEL: channel %u, bad rings", relid);
             status = FAILURE;
         }
     }
@@ -511,7 +322,7 @@ static void open_channel(const struct host_message *message)
         host_event(relid);
     }
     if (host.open == HOST_ANSWERS) {
-        send_words(HOST_OPEN_RESULT, 20, relid, host_word(message, 12), status, 0);
+        fake_host_send_words(HOST_OPEN_RESULT, 20, relid, host_word(message, 12), status, 0);
     }
 }
 
@@ -520,11 +331,11 @@ static void close_channel(const struct host_message *message)
     struct host_channel *channel = host_channel(host_word(message, 8));
 
     if (channel == NULL || (!channel->open && host.open == HOST_ANSWERS)) {
-        complain("CLOSE_CHANNEL: channel %u", host_word(message, 8));
+        fake_host_complain("CLOSE_CHANNEL: channel %u", host_word(message, 8));
         return;
     }
     channel->open = false;
-    scribble();
+    fake_host_scribble();
 }
 
 static void relid_released(const struct host_message *message)
@@ -533,18 +344,14 @@ static void relid_released(const struct host_message *message)
     struct host_channel *channel = host_channel(relid);
 
     if (channel == NULL || !channel->rescinded) {
-        complain("RELID_RELEASED: channel %u", relid);
+        fake_host_complain("RELID_RELEASED: channel %u", relid);
         return;
     }
     if (channel->open) {
-        complain("RELID_RELEASED of an open channel %u", relid);
+        fake_host_complain("RELID_RELEASED of an open channel %u", relid);
     }
-    scribble();
-    for (size_t i = 0; i < GPADLS; i++) {
-        if (state.gpadls[i].relid == relid) {
-            forget_gpadl(&state.gpadls[i]);
-        }
-    }
+    fake_host_scribble();
+    fake_host_forget_gpadls_of(relid);
     struct host_offer offer = channel->offer;
     memset(channel, 0, sizeof(*channel));
     if (host.reoffer) {
@@ -557,8 +364,8 @@ static void relid_released(const struct host_message *message)
 
 static void disconnect(void)
 {
-    scribble();
-    forget_gpadls();
+    fake_host_scribble();
+    fake_host_forget_gpadls();
     for (uint32_t relid = 0; relid < RELIDS; relid++) {
         struct host_channel *channel = &state.channels[relid];
         channel->open = false;
@@ -578,16 +385,17 @@ static void initiate_contact(const struct host_message *message)
 
     disconnect();
     if (message->size != 40) {
-        complain("INITIATE_CONTACT of %u bytes", message->size);
+        fake_host_complain("INITIATE_CONTACT of %u bytes", message->size);
         return;
     }
     if (message->connection_id == 4 && (host_word(message, 16) & 0xFFFF) != 2) {
-        complain("INITIATE_CONTACT: SINT and VTL are %04x", host_word(message, 16) & 0xFFFF);
+        fake_host_complain("INITIATE_CONTACT: SINT and VTL are %04x",
+                           host_word(message, 16) & 0xFFFF);
         return;
     }
     if ((host_word(message, 24) == 0) != (host_word(message, 32) == 0) ||
         (host_word(message, 24) & 0xFFF) != 0 || (host_word(message, 32) & 0xFFF) != 0) {
-        complain("INITIATE_CONTACT: monitor pages");
+        fake_host_complain("INITIATE_CONTACT: monitor pages");
         return;
     }
     if (host.contact == HOST_IGNORES) {
@@ -615,7 +423,7 @@ static void initiate_contact(const struct host_message *message)
 static void request_offers(void)
 {
     if (state.offers_requested) {
-        complain("REQUEST_OFFERS twice");
+        fake_host_complain("REQUEST_OFFERS twice");
         return;
     }
     state.offers_requested = true;
@@ -625,7 +433,7 @@ static void request_offers(void)
         }
     }
     if (host.all_offers == HOST_ANSWERS) {
-        send_words(HOST_ALL_OFFERS, 8, 0, 0, 0, 0);
+        fake_host_send_words(HOST_ALL_OFFERS, 8, 0, 0, 0, 0);
     }
 }
 
@@ -636,7 +444,7 @@ static void unload(void)
     }
     disconnect();
     if (host.unload == HOST_ANSWERS) {
-        send_words(HOST_UNLOAD_COMPLETE, 8, 0, 0, 0, 0);
+        fake_host_send_words(HOST_UNLOAD_COMPLETE, 8, 0, 0, 0, 0);
     }
 }
 
@@ -662,13 +470,13 @@ static void act(const struct host_message *message)
         request_offers();
         break;
     case HOST_GPADL_HEADER:
-        gpadl_header(message);
+        fake_host_gpadl_header(message);
         break;
     case HOST_GPADL_BODY:
-        gpadl_body(message);
+        fake_host_gpadl_body(message);
         break;
     case HOST_GPADL_TEARDOWN:
-        gpadl_teardown(message);
+        fake_host_gpadl_teardown(message);
         break;
     case HOST_OPEN:
         open_channel(message);
@@ -683,7 +491,7 @@ static void act(const struct host_message *message)
         unload();
         break;
     default:
-        complain("message of type %u", type);
+        fake_host_complain("message of type %u", type);
         break;
     }
 }
@@ -694,7 +502,7 @@ static uint32_t relid_of(const struct host_message *message)
     if (host_word(message, 0) != HOST_GPADL_BODY) {
         return host_word(message, 8);
     }
-    struct host_gpadl *gpadl = find_gpadl(host_word(message, 12));
+    struct host_gpadl *gpadl = fake_host_find_gpadl(host_word(message, 12));
     return gpadl != NULL ? gpadl->relid : 0;
 }
 
@@ -704,14 +512,14 @@ static void take(const struct host_message *message)
     uint32_t size = exact_size(type);
 
     if (host_word(message, 4) != 0) {
-        complain("message %u: padding is not zero", type);
+        fake_host_complain("message %u: padding is not zero", type);
     }
     if (size != 0 && message->size != size) {
-        complain("message %u of %u bytes, not %u", type, message->size, size);
+        fake_host_complain("message %u of %u bytes, not %u", type, message->size, size);
         return;
     }
     if (!state.connected && type != HOST_CONTACT) {
-        complain("message %u without a connection", type);
+        fake_host_complain("message %u without a connection", type);
         return;
     }
     if (host.hook != NULL && host.hook(host.hook_context, message)) {
@@ -903,16 +711,6 @@ unsigned host_monitor_signals(uint32_t monitor)
 unsigned host_signals_bad(void)
 {
     return state.signals_bad;
-}
-
-unsigned host_gpadls(void)
-{
-    unsigned count = 0;
-
-    for (size_t i = 0; i < GPADLS; i++) {
-        count += state.gpadls[i].id != 0;
-    }
-    return count;
 }
 
 unsigned host_errors(void)
