@@ -402,8 +402,7 @@ static void a_descriptor_that_changes_is_read_once(void **state)
     const uint32_t starts[] = {0, 4032, 4088};
 
     (void)state;
-    if (!access_can_be_interrupted())
-        skip();
+    assert_true(access_can_be_interrupted()); /* no such machine: shown nothing, so it fails */
     for (size_t s = 0; s < COUNT(starts); s++) {
         for (size_t o = 0; o < COUNT(others); o++) {
             bool in_the_middle = true;
@@ -453,8 +452,7 @@ static void a_write_index_that_changes_is_read_once(void **state)
     const uint32_t others[] = {0, 8, 72, 80, 4088, 4096, 3, 0xfffffff8};
 
     (void)state;
-    if (!access_can_be_interrupted())
-        skip();
+    assert_true(access_can_be_interrupted()); /* no such machine: shown nothing, so it fails */
     for (size_t o = 0; o < COUNT(others); o++) {
         bool in_the_middle = true;
 
@@ -480,8 +478,7 @@ static void a_read_index_that_changes_is_read_once(void **state)
     const uint32_t others[] = {0, 8, 4080, 4096, 3, 0xfffffff8};
 
     (void)state;
-    if (!access_can_be_interrupted())
-        skip();
+    assert_true(access_can_be_interrupted()); /* no such machine: shown nothing, so it fails */
     for (size_t o = 0; o < COUNT(others); o++) {
         bool in_the_middle = true;
 

@@ -424,8 +424,7 @@ static void blocked_writer(void)
 static void check_all_orders(void (*prepare)(void), void (*one)(void), void (*other)(void),
                              bool (*somebody_knows)(void))
 {
-    if (!access_can_be_interrupted())
-        skip();
+    assert_true(access_can_be_interrupted()); /* no such machine: shown nothing, so it fails */
     for (int turn = 0; turn < 2; turn++) {
         void (*function)(void) = turn == 0 ? one : other;
         void (*peer)(void) = turn == 0 ? other : one;

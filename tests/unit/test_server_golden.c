@@ -5,41 +5,11 @@
  * request and its completion, an orderly end. Page addresses are the only thing that a test cannot
  * choose: they are put in where they belong.
  */
+#include "golden.h"
 #include "tests/unit/server/device.h"
-
-#include <ctype.h>
-#include <stdlib.h>
 
 #define RELID 5u
 #define PAGES 32u
-
-struct bytes {
-    uint8_t at[240];
-    uint32_t size;
-};
-
-/* "0e 00 .. x120": pairs of hex digits, and how often the last one is there in all. */
-static struct bytes golden(const char *text)
-{
-    struct bytes bytes = {.size = 0};
-
-    while (*text != '\0') {
-        if (*text == 'x') {
-            unsigned long count = strtoul(text + 1, (char **)&text, 10);
-            while (--count != 0) {
-                bytes.at[bytes.size] = bytes.at[bytes.size - 1];
-                bytes.size++;
-            }
-        } else if (isxdigit((unsigned char)*text)) {
-            const char pair[] = {text[0], text[1], '\0'};
-            bytes.at[bytes.size++] = (uint8_t)strtoul(pair, NULL, 16);
-            text += 2;
-        } else {
-            text++;
-        }
-    }
-    return bytes;
-}
 
 static void send_on(uint32_t connection, const char *text)
 {
