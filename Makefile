@@ -27,7 +27,7 @@ drivers := $(patsubst %/,%,$(wildcard drivers/*/))
 apps    := $(patsubst apps/%/,%,$(wildcard apps/*/))
 
 # A folder is a module. These go into every image; what nothing refers to is dropped by the linker.
-modules := boot arch/$(ARCH) kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers)
+modules := boot boot/$(ARCH) arch/$(ARCH) kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers)
 
 sources_of = $(wildcard $(1)/*.c) $(wildcard $(1)/*.S)
 objects_of = $(patsubst %,$(BUILD)/$(ARCH)/%.o,$(basename $(1)))
@@ -270,6 +270,9 @@ $(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system
 	    { printf "%s{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s\"}", sep, d, $$1, $$2; sep = ",\n" } \
 	    END { print "\n]" }' >$@
 	@cp $@ compile_commands.json
+
+# What a part of the tests, or a kind of image, is built with stands beside it.
+include $(sort $(wildcard boot/rules.mk tests/*/rules.mk))
 
 ## clean: removes what was built, but not what make deps made
 clean:

@@ -30,7 +30,7 @@
 #define ENTRIES      512u
 #define LEVELS       4u
 #define CR0_PROTECT  (UINT64_C(1) << 16) /* read-only pages are so for the kernel too */
-#define BOOT_MAP_END (UINT64_C(4) << 30) /* what boot/entry.S mapped */
+#define BOOT_MAP_END (UINT64_C(4) << 30) /* what boot/x86_64/entry.S mapped */
 
 #define CPUID_EXTENDED          0x80000001u
 #define CPUID_EXTENDED_EDX_1GIB (1u << 26)

@@ -3,6 +3,8 @@
 
 # Pure parts of arch/ that need no such processor.
 real_test_hv_discovery := arch/x86_64/hypervisor_words.c
+real_test_boot_pvh     := boot/x86_64/pvh.c
+real_test_boot_linux   := boot/x86_64/linux.c
 
 # The thread sanitizer sees only what was built for it.
 real_tsan_ring := $(wildcard vmbus/ring_*.c)

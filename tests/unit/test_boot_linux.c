@@ -2,7 +2,7 @@
 /* Linux' zero page, as it comes and as it should not. */
 #include <string.h>
 
-#include "boot/direct.h"
+#include "boot/x86_64/direct.h"
 #include "test_arch.h"
 
 static struct boot_info info;

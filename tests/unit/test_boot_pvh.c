@@ -2,7 +2,7 @@
 /* Xen's direct boot structures, as they come and as they should not. */
 #include <string.h>
 
-#include "boot/direct.h"
+#include "boot/x86_64/direct.h"
 #include "test_arch.h"
 
 /* The layout once more, written down from the specification by its offsets. */

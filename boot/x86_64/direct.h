@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef BOOT_DIRECT_H
-#define BOOT_DIRECT_H
+#ifndef BOOT_X86_64_DIRECT_H
+#define BOOT_X86_64_DIRECT_H
 
 #include <stdint.h>
 

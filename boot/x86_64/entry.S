@@ -11,7 +11,7 @@
  *
  * Both clear .bss, take the boot map below, and call kernel_start() with a struct boot_info on the boot stack.
  */
-/* boot/direct.h */
+/* boot/x86_64/direct.h */
 #define BOOT_BY_PVH      0
 #define BOOT_BY_LINUX    1
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Xen's direct boot structures: xen/include/public/arch-x86/hvm/start_info.h. */
-#include "boot/direct.h"
+#include "boot/x86_64/direct.h"
 
 #define START_INFO_MAGIC       0x336ec578u
 #define START_INFO_WITH_MAP    1u /* version from which a memory map follows */

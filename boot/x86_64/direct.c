@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "boot/direct.h"
+#include "boot/x86_64/direct.h"
 
 /* First and one past the last byte of the image in memory (linker script). */
 extern char image_start[], image_end[];

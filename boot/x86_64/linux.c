@@ -3,7 +3,7 @@
  * of it is not for us. */
 #include <string.h>
 
-#include "boot/direct.h"
+#include "boot/x86_64/direct.h"
 
 #define ZERO_PAGE_RSDP                 0x070u /* u64 */
 #define ZERO_PAGE_COMMAND_LINE_HIGH    0x0c8u /* u32 */
