@@ -99,7 +99,7 @@ all: $(images) $(BUILD)/compile_commands.json
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_FLAGS = -Og -g -fno-omit-frame-pointer -fno-strict-aliasing $(SANITIZERS) $(WARNINGS) $(INCLUDES) -Itests/unit/support
 # The C library's hooks and main()'s start belong to the image only: the host has its own.
-host_modules  := kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers)
+host_modules  := kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers) tests/host
 host_sources  := $(filter-out kernel/libc%.c,$(foreach module,$(host_modules),$(wildcard $(module)/*.c)))
 test_support  := $(wildcard tests/unit/support/*.c)
 unit_tests    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -264,7 +264,7 @@ $(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system
 	@{ \
 	    for f in $(filter %.c,$(system_sources)); do echo "$$f	$(CC) $(tidy_cflags) $(ARCH_SYSTEM_FLAGS) -c $$f"; done; \
 	    for f in $(filter %.c,$(app_sources)); do echo "$$f	$(CC) $(tidy_cflags) -c $$f"; done; \
-	    for f in $(wildcard tests/unit/*.c tests/unit/*/*.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
+	    for f in $(wildcard tests/unit/*.c tests/unit/*/*.c tests/host/*.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
 	    for f in $(wildcard tests/bench/*.c); do echo "$$f	gcc $(BENCH_FLAGS) -c $$f"; done; \
 	} | awk -F'\t' -v d="$(CURDIR)" 'BEGIN { print "[" } \
 	    { printf "%s{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s\"}", sep, d, $$1, $$2; sep = ",\n" } \

@@ -43,10 +43,9 @@ static VOID process_packet(VMBCHANNEL Channel, VMBPACKETCOMPLETION Packet, PVOID
     VmbChannelPacketComplete(Packet, Buffer, ECHO_MESSAGE_SIZE(message->length));
 }
 
-static NTSTATUS configure(VMBCHANNEL channel, HANDLE bus)
+static NTSTATUS configure(VMBCHANNEL channel, HANDLE bus, GUID instance)
 {
     static const GUID class_of_device = ECHO_CLASS;
-    static const GUID instance = {0x11111111, 0x2222, 0x3333, {4, 4, 5, 5, 5, 5, 5, 5}};
     VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
 
     VMB_CHANNEL_STATE_CHANGE_CALLBACKS_INIT(&callbacks);
@@ -68,7 +67,7 @@ static NTSTATUS configure(VMBCHANNEL channel, HANDLE bus)
     return status;
 }
 
-NTSTATUS echo_server_start(struct echo_server *server, HANDLE bus)
+NTSTATUS echo_server_create(struct echo_server *server, HANDLE bus, GUID instance)
 {
     memset(server, 0, sizeof(*server));
     NTSTATUS status = VmbChannelAllocate(NULL, TRUE, &server->channel);
@@ -76,10 +75,21 @@ NTSTATUS echo_server_start(struct echo_server *server, HANDLE bus)
         return status;
     }
     VmbChannelSetPointer(server->channel, server);
-    status = configure(server->channel, bus);
-    if (NT_SUCCESS(status)) {
-        status = VmbChannelEnable(server->channel);
+    status = configure(server->channel, bus, instance);
+    if (!NT_SUCCESS(status)) {
+        VmbChannelCleanup(server->channel);
+        server->channel = NULL;
     }
+    return status;
+}
+
+NTSTATUS echo_server_start(struct echo_server *server, HANDLE bus, GUID instance)
+{
+    NTSTATUS status = echo_server_create(server, bus, instance);
+    if (!NT_SUCCESS(status)) {
+        return status;
+    }
+    status = VmbChannelEnable(server->channel);
     if (!NT_SUCCESS(status)) {
         VmbChannelCleanup(server->channel);
         server->channel = NULL;

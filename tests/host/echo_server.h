@@ -12,9 +12,12 @@ struct echo_server {
     UINT32 malformed; /* requests that were not of this protocol */
 };
 
-/* Offers the device on a bus. STATUS_SUCCESS, or what the first call that failed returned: then
- * nothing is left to undo. */
-NTSTATUS echo_server_start(struct echo_server *server, HANDLE bus);
+/* Makes the channel, Disabled, for a host that restores before it offers. STATUS_SUCCESS, or what
+ * the first call that failed returned: then nothing is left to undo. */
+NTSTATUS echo_server_create(struct echo_server *server, HANDLE bus, GUID instance);
+
+/* Offers the device on a bus. Returns as echo_server_create(). */
+NTSTATUS echo_server_start(struct echo_server *server, HANDLE bus, GUID instance);
 
 /* Takes it back. */
 VOID echo_server_stop(struct echo_server *server);

@@ -14,7 +14,6 @@ $(foreach test,$(filter test_server_%,$(unit_tests)),$(eval real_$(test) += test
 $(foreach test,$(filter test_pair_%,$(unit_tests)),$(eval real_$(test) += tests/unit/support/loopback.c))
 real_tsan_bus_server := $(wildcard vmbus/server/*.c vmbus/ring_*.c) vmbus/messages.c vmbus/guid.c kernel/irql.c \
                         kernel/lock.c kernel/work.c
-real_test_pair_echo += tests/host/echo_server.c
 
 # The second half of what is tested of that file.
 real_test_vmbus_channel_end := vmbus/channel.c

@@ -9,6 +9,7 @@
 
 static struct echo_client guest;
 static struct echo_server host;
+static const GUID instance = {0x11111111, 0x2222, 0x3333, {4, 4, 5, 5, 5, 5, 5, 5}};
 
 static void every_length_comes_back(void **state)
 {
@@ -19,7 +20,8 @@ static void every_length_comes_back(void **state)
     for (UINT32 i = 0; i < sizeof(data); i++) {
         data[i] = (UINT8)(i * 31);
     }
-    assert_int_equal(echo_server_start(&host, KmclServerHandle(loopback_server)), STATUS_SUCCESS);
+    assert_int_equal(echo_server_start(&host, KmclServerHandle(loopback_server), instance),
+                     STATUS_SUCCESS);
     assert_int_equal(vmbus_connect(), VMBUS_OK);
     assert_int_equal(echo_client_start(&guest), STATUS_SUCCESS);
     settle();
@@ -44,7 +46,8 @@ static void a_request_that_is_none_gets_an_empty_answer(void **state)
     const UINT32 lie[2] = {999, 1};
 
     (void)state;
-    assert_int_equal(echo_server_start(&host, KmclServerHandle(loopback_server)), STATUS_SUCCESS);
+    assert_int_equal(echo_server_start(&host, KmclServerHandle(loopback_server), instance),
+                     STATUS_SUCCESS);
     assert_int_equal(vmbus_connect(), VMBUS_OK);
     assert_int_equal(echo_client_start(&guest), STATUS_SUCCESS);
     settle();
@@ -68,12 +71,12 @@ static void without_memory_nothing_is_left(void **state)
     HANDLE bus = KmclServerHandle(loopback_server);
     for (unsigned n = 1; n <= 3; n++) {
         test_memory_fail(n);
-        assert_int_equal(echo_server_start(&host, bus), STATUS_INSUFFICIENT_RESOURCES);
+        assert_int_equal(echo_server_start(&host, bus, instance), STATUS_INSUFFICIENT_RESOURCES);
     }
     test_memory_fail(1);
     assert_int_equal(echo_client_start(&guest), STATUS_INSUFFICIENT_RESOURCES);
     test_memory_fail(0);
-    assert_int_equal(echo_server_start(&host, NULL), STATUS_INVALID_PARAMETER_2);
+    assert_int_equal(echo_server_start(&host, NULL, instance), STATUS_INVALID_PARAMETER_2);
 }
 
 int main(void)
