@@ -15,9 +15,11 @@ packages=(
     libcmocka-dev clang-14 libclang-rt-14-dev g++         # unit tests under both compilers, with sanitizers; the KMCL header as C++
     clang-format-14 clang-tidy-14 cppcheck shellcheck     # make lint
     valgrind                                              # make bench counts instructions with it
+    gcc-aarch64-linux-gnu picolibc-aarch64-linux-gnu      # ARM64: the build and the guest's C library,
+    qemu-efi-aarch64 qemu-user                            # firmware, and unit tests on this machine
 )
-# From bookworm-backports: the first QEMU with hv-balloon is 8.2.
-qemu_package=qemu-system-x86
+# From bookworm-backports: the first QEMU with hv-balloon is 8.2. Both systems share a package, so they come from one suite.
+qemu_packages=(qemu-system-x86 qemu-system-arm)
 qemu_minimum=1:10.0
 suite=bookworm-backports
 backports_list=/etc/apt/sources.list.d/barebus-backports.list
@@ -34,18 +36,20 @@ missing=()
 for package in "${packages[@]}"; do
     [ -n "$(installed_version "$package")" ] || missing+=("$package")
 done
-version=$(installed_version $qemu_package)
-qemu_wanted=no
-if [ -z "$version" ] || dpkg --compare-versions "$version" lt $qemu_minimum; then
-    qemu_wanted=yes
-fi
+qemu_wanted=()
+for package in "${qemu_packages[@]}"; do
+    version=$(installed_version "$package")
+    if [ -z "$version" ] || dpkg --compare-versions "$version" lt $qemu_minimum; then
+        qemu_wanted+=("$package")
+    fi
+done
 # The kernel of the nested host is only downloaded, but apt has to know the suite it comes from.
 kernel_wanted=${2:-no}
 if [ "$kernel_wanted" = yes ] && grep -q " $suite/main" <<<"$(apt-cache madison linux-image-cloud-amd64 2>/dev/null)"; then
     kernel_wanted=no
 fi
 
-if [ ${#missing[@]} -eq 0 ] && [ $qemu_wanted = no ] && [ "$kernel_wanted" = no ]; then
+if [ ${#missing[@]} -eq 0 ] && [ ${#qemu_wanted[@]} -eq 0 ] && [ "$kernel_wanted" = no ]; then
     exit 0
 fi
 
@@ -55,7 +59,7 @@ elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || sudo -v; }; the
     as_root() { sudo env DEBIAN_FRONTEND=noninteractive "$@"; }
 else
     names="${missing[*]}"
-    [ $qemu_wanted = no ] || names+=" $qemu_package (>= $qemu_minimum, from $suite)"
+    [ ${#qemu_wanted[@]} -eq 0 ] || names+=" ${qemu_wanted[*]} (>= $qemu_minimum, from $suite)"
     die "packages are missing and this user may not install them: ${names:-linux-image-cloud-amd64 ($suite)}" \
         "run 'make deps' as root, or install sudo and allow this user to use it"
 fi
@@ -94,7 +98,9 @@ unknown=()
 for package in "${missing[@]}"; do
     candidate "$package" >/dev/null || unknown+=("$package")
 done
-grep -q " $suite/main" <<<"$(apt-cache madison $qemu_package)" || unknown+=("$qemu_package ($suite)")
+for package in "${qemu_wanted[@]}"; do
+    grep -q " $suite/main" <<<"$(apt-cache madison "$package")" || unknown+=("$package ($suite)")
+done
 if [ ${#unknown[@]} -ne 0 ]; then
     tail -n 15 "$logs/apt-update.log" | sed 's/^/deps:   | /' >&2
     die "no configured package source offers: ${unknown[*]}" \
@@ -108,4 +114,4 @@ install() {
             "read $logs/apt-install.log; without a network there is no way on, else run 'make deps' again"
 }
 [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
-[ $qemu_wanted = no ] || install -t $suite $qemu_package
+[ ${#qemu_wanted[@]} -eq 0 ] || install -t $suite "${qemu_wanted[@]}"
