@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Makes a Debian 12 machine ready to build and test: packages, the guest's C library, the nested host's kernel.
+# Makes a Debian 12 machine ready to build and test: packages, the guest's C library, the nested host's kernel, the Linux guest.
 # Run it as often as you like; what is there already is left alone.
 # usage: install.sh [DEPS_FOLDER]
 set -euo pipefail
@@ -28,4 +28,5 @@ kernel_missing=no
 "$here/packages.sh" "$deps" "$kernel_missing"
 "$here/newlib.sh" "$deps"
 "$here/nested-kernel.sh" "$deps"
+"$here/linux-guest.sh" "$deps"
 say "everything is there"

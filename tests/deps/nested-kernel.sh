@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Fetches the stock Debian kernel that runs KVM in the nested test host, and whose start as a guest `make bench` measures beside ours,
-# and unpacks it. Nothing is installed.
+# Fetches the stock Debian kernel that runs KVM in the nested test host, that is the Linux guest of the tests, and whose start
+# `make bench` measures beside ours, and unpacks it. Nothing is installed.
 # usage: nested-kernel.sh DEPS_FOLDER      result: DEPS_FOLDER/kernel/{vmlinuz,modules/*.ko,version}
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -35,7 +35,7 @@ mkdir "$work/kernel" "$work/kernel/modules"
 cp "$work"/root/boot/vmlinuz-* "$work/kernel/vmlinuz"
 modules=$(find "$work/root" -type d -path '*/lib/modules/*/kernel' -prune)
 for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-amd drivers/virtio/virtio_mmio drivers/hv/hv_vmbus \
-    drivers/hv/hv_balloon; do
+    drivers/hv/hv_balloon drivers/hv/hv_utils; do
     file=$(find "$modules/$(dirname $module)" -name "$(basename $module).ko*")
     case $file in
     *.ko) cp "$file" "$work/kernel/modules/" ;;

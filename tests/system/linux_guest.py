@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""A stock Debian Linux as a guest: what its own Hyper-V drivers make of a host. Commands go over its console to init.sh.
+
+    kernel, initrd = image(host)
+    with host.start(kernel, initrd=initrd, append=COMMAND_LINE) as guest:
+        linux = LinuxGuest(guest)                               # when its init answers
+        linux.load("hv_vmbus")
+        assert "Vmbus version:5.3" in linux.run("dmesg")        # what the command wrote; it must end with status 0
+        pending = linux.begin("echo ... > /sys/.../unbind")     # the same, without waiting
+        linux.end(pending, timeout=60)
+        linux.power_off()
+        assert guest.wait() == NO_STATUS
+"""
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "linux"))
+
+from guest import GuestTimeout  # noqa: E402  pylint: disable=wrong-import-position
+import linux_image  # noqa: E402  pylint: disable=wrong-import-position
+
+COMMAND_LINE = linux_image.COMMAND_LINE
+START_LIMIT = 90  # seconds to init's first word; nested 3 to 5 are usual
+
+
+class CommandFailed(Exception):
+    """A command in the guest ended with another status than 0."""
+
+
+def image(host, deps="build/deps"):
+    """The guest's (kernel, initial file system); made if they are not there."""
+    return linux_image.build(deps, os.path.join(host.build, "linux"))
+
+
+class LinuxGuest:
+    def __init__(self, guest, start_limit=START_LIMIT):
+        self.guest = guest
+        self._number = 0
+        guest.console.wait_for(r"^init: ready", timeout=start_limit)
+
+    def begin(self, command):
+        """Starts a shell command and returns what end() takes."""
+        self._number += 1
+        begin = len(self.guest.console.lines)
+        self.guest.send(f"{self._number} {command}\n".encode())
+        return self._number, command, begin
+
+    def end(self, pending, timeout=30, status=0):
+        """Waits for a command's end and returns what it wrote. CommandFailed unless it ended with this status (None: any)."""
+        number, command, begin = pending
+        lines = []
+        text, over = (re.compile(expression) for expression in (rf"^{number}\| (.*)$", rf"^{number}: (\d+)$"))
+
+        def look():
+            lines.clear()
+            for line in self.guest.console.lines[begin:]:
+                if match := text.match(line):
+                    lines.append(match.group(1))
+                elif match := over.match(line):
+                    return int(match.group(1))
+            return None
+
+        got = self.guest.wait_until(look, timeout, f"the end of `{command}` in the guest")
+        written = "\n".join(lines)
+        if status is not None and got != status:
+            raise CommandFailed(f"`{command}` ended with status {got}, not {status}:\n{written}")
+        return written
+
+    def run(self, command, timeout=30, status=0):
+        return self.end(self.begin(command), timeout, status)
+
+    def load(self, module, parameters=""):
+        self.run(f"insmod /{module}.ko {parameters}".rstrip(), timeout=60)
+
+    def unload(self, module, timeout=60):
+        self.run(f"rmmod {module}", timeout)
+
+    def power_off(self):
+        """Asks for it as the kernel would, and does not wait."""
+        self.begin("/sbin/poweroff")
+
+    def kernel_log(self, pattern="."):
+        """The lines of the kernel's log that match an extended regular expression."""
+        return self.run(f"dmesg | grep -E '{pattern}'", status=None).splitlines()
+
+    def modules(self):
+        return set(self.run("cut -d ' ' -f 1 /proc/modules").split())
+
+    def devices(self):
+        """VMBus devices as the guest has them: instance -> (class, driver or None)."""
+        listing = self.run("cd /sys/bus/vmbus/devices && for d in $(ls); do echo $d $(cat $d/class_id) $(readlink $d/driver | sed s:.*/::); done")
+        found = {}
+        for line in listing.splitlines():
+            instance, class_id, *driver = line.split()
+            found[instance] = (class_id.strip("{}"), driver[0] if driver else None)
+        return found
+
+    def wait_for(self, look, what, timeout=30):
+        """Calls look() until it returns something true, and returns that."""
+        limit = time.monotonic() + timeout
+        while True:
+            found = look()
+            if found:
+                return found
+            if time.monotonic() > limit:
+                raise GuestTimeout(f"waited {timeout} s for {what}\n" + "\n".join(self.kernel_log()[-15:]))
+            time.sleep(0.2)
+
+    def wait_for_device(self, class_id, driver=None, timeout=30):
+        """Waits until there is a device of this class, bound to this driver or to none, and returns its instance."""
+        def look():
+            return [instance for instance, found in self.devices().items() if found == (class_id, driver)]
+
+        return self.wait_for(look, f"a device of class {class_id} bound to {driver}", timeout)[0]
+
+    def memory_kib(self, field="MemTotal"):
+        """A figure of /proc/meminfo."""
+        return int(self.run(f"grep '^{field}:' /proc/meminfo").split()[1])
