@@ -115,9 +115,9 @@ struct vmbus_server_channel {
     enum vmbus_server_state state;     /* changed by server_channel_transition() alone */
     uint32_t relid;                    /* 0: none; constant from the first offer to the guest */
     bool revoked;                      /* by its owner */
-    bool guest_released;               /* RELID_RELEASED came before the owner was done */
-    bool owned;                        /* `released` has not returned */
-    bool released;                     /* it was called, or is due */
+    bool guest_released; /* RELID_RELEASED came unasked, or before the owner was done */
+    bool owned;          /* `released` has not returned */
+    bool released;       /* it was called, or is due */
     uint32_t event_users;
 
     struct due due;

@@ -270,14 +270,19 @@ enum vmbus_message_verdict server_relid_released_received(struct vmbus_server *s
     struct vmbus_server_channel *channel = server_channel_known(server, released->relid);
 
     (void)size;
-    if (channel == NULL || (channel->state != VMBUS_SERVER_REVOKED && !channel->revoked)) {
+    if (channel == NULL || (server_state_is_active(channel->state) && !channel->revoked)) {
         return VMBUS_MESSAGE_UNEXPECTED;
     }
     server_gpadls_forget(channel);
     if (channel->state == VMBUS_SERVER_REVOKED) {
         given_back(channel);
-    } else {
-        channel->guest_released = true;
+        return VMBUS_MESSAGE_GOOD;
+    }
+    channel->guest_released = true;
+    if (channel->state == VMBUS_SERVER_OFFERED) {
+        /* Nobody took it from the guest, which does not want it: it is not offered again on this
+         * connection. */
+        server_channel_transition(channel, VMBUS_SERVER_WAITING);
     }
     return VMBUS_MESSAGE_GOOD;
 }
@@ -286,6 +291,7 @@ void server_channel_guest_left(struct vmbus_server_channel *channel)
 {
     server_gpadls_forget(channel);
     channel->reopening = false;
+    channel->guest_released = false;
     switch (channel->state) {
     case VMBUS_SERVER_OFFERED:
     case VMBUS_SERVER_REVOKED:

@@ -163,6 +163,10 @@ static enum vmbus_message_verdict act(struct vmbus_server *server, const struct 
         return verdict;
     }
     server_message_handler *handler = handlers[message->type];
+    if (server->state != CONNECTED && server->contacted &&
+        message->type == VMBUS_MESSAGE_RELID_RELEASED) {
+        return VMBUS_MESSAGE_GOOD; /* Linux gives them back behind UNLOAD; they came with that */
+    }
     if (handler == NULL ||
         (server->state != CONNECTED && message->type != VMBUS_MESSAGE_INITIATE_CONTACT)) {
         return VMBUS_MESSAGE_UNEXPECTED;

@@ -230,7 +230,8 @@ enum vmbus_status vmbus_server_offer(struct vmbus_server *server,
 void vmbus_server_revoke(struct vmbus_server_channel *channel);
 
 enum vmbus_server_state {
-    VMBUS_SERVER_WAITING, /* the guest does not know it: not connected, or its number is not free */
+    VMBUS_SERVER_WAITING, /* the guest does not know it: not connected, its number is not free, or
+                             it gave the number back unasked */
     VMBUS_SERVER_OFFERED, /* told to the guest, or about to be; closed */
     VMBUS_SERVER_OPENING, /* the guest asked; the owner decides */
     VMBUS_SERVER_OPEN,

@@ -77,7 +77,8 @@ static void check_channel(const struct vmbus_server_channel *channel, struct tot
                     channel->state == VMBUS_SERVER_CLOSING);
     }
     if (channel->state == VMBUS_SERVER_WAITING && channel->relid != 0) {
-        assert_false(server->state == CONNECTED && server->offers_requested);
+        assert_false(server->state == CONNECTED && server->offers_requested &&
+                     !channel->guest_released);
     }
     /* Released as soon as it can be. */
     assert_true(!channel->revoked || !channel->owned || active || channel->gpadls_mapped != 0);
