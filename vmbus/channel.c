@@ -267,7 +267,7 @@ static enum vmbus_status open_rings(struct vmbus_channel *channel, uint32_t outg
         .header = {.type = VMBUS_MESSAGE_OPEN_CHANNEL},
         .relid = channel->offer.relid,
         .ring_gpadl = channel->ring_gpadl,
-        .target_vp = hv_vp_index(),
+        .target_vp = channel->owner->target_vp != NULL ? *channel->owner->target_vp : hv_vp_index(),
         .downstream_page = outgoing_pages + 1,
     };
     enum irql previous = vmbus_lock();

@@ -49,6 +49,10 @@ struct vmbus_channel {
     uint32_t open_id;
     uint32_t open_status;
     struct event open_answered;
+
+    /* MODIFY_CHANNEL on its way. */
+    bool move_pending;
+    uint32_t move_status;
 };
 
 /* Rescinded, or without a connection. Any IRQL. */

@@ -113,6 +113,9 @@ static void message_received(void *context, const struct hv_message *message)
         uint32_t type;
         memcpy(&type, message->payload, sizeof(type));
         vmbus_message_handler *handler = vmbus_message_handler_of(type);
+        if (handler == NULL) {
+            handler = vmbus_bus.rare_answer;
+        }
         /* Around a connection there may be messages to whoever had the last one, or to this one
          * before it ended. */
         stale = (vmbus_bus.state == VMBUS_CONNECTING && type != VMBUS_MESSAGE_VERSION_RESPONSE) ||

@@ -40,6 +40,10 @@ struct vmbus_bus {
     /* Two: parent to child, then child to parent. NULL: signals go by hypercall only. */
     struct vmbus_monitor_page *monitor_pages;
 
+    /* Acts on answers that only some guests ask for, and is set by whoever asks: no other guest's
+     * image has their handlers. */
+    vmbus_message_handler *rare_answer;
+
     struct vmbus_offer_listener *listeners;
     struct gpadl *gpadls;
     uint32_t gpadls_made;

@@ -21,7 +21,8 @@
  * does not know: QEMU rounds every message up to a multiple of 8. A sender sends an exact size
  * between the two. The handler is in the file that owns the state it changes: for messages that a
  * host sends in this folder, for those that a guest sends in vmbus/server/. NONE: legal, but never
- * asked for by this guest, and never granted by this host.
+ * asked for by this guest, or only by those that have vmbus/channel_move.c; and never granted by
+ * this host.
  */
 #define VMBUS_MESSAGES(M)                                                                          \
     M(1, OFFER_CHANNEL, HOST, VMBUS_VERSION_0_13, 0, sizeof(struct vmbus_message_offer_channel),   \

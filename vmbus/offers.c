@@ -66,11 +66,10 @@ static struct vmbus_channel *find(const struct vmbus_guid *type, const struct vm
 
 /* ---- listeners ---- */
 
-/* Primaries only: who wants sub-channels asks the device for them. At DISPATCH, without the lock.
- */
+/* At DISPATCH, without the lock. */
 static void tell(struct vmbus_offer_listener *listener, struct vmbus_channel *channel)
 {
-    if (channel->offer.sub_channel_index == 0 && !vmbus_channel_lost(channel)) {
+    if (!vmbus_channel_lost(channel)) {
         listener->offered(listener->context, channel);
     }
 }

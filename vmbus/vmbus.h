@@ -108,11 +108,13 @@ struct vmbus_channel_owner {
     void (*event)(void *context);     /* the host signalled, or may have: look at both rings */
     void (*rescinded)(void *context); /* once; every wait of this channel is released already */
     void *context;
+    const uint32_t *target_vp; /* that OPEN_CHANNEL names; NULL: the one that opens */
 };
 
 /*
- * Told of each offer, those standing already first, and of nothing else: a listener that wants a
- * channel claims it. At IRQL_DISPATCH. The structure is the caller's until removed.
+ * Told of each offer, primaries' and sub-channels', those standing already first, and of nothing
+ * else: a listener that wants a channel claims it. At IRQL_DISPATCH. The structure is the caller's
+ * until removed.
  */
 struct vmbus_offer_listener {
     struct vmbus_offer_listener *next;
@@ -164,6 +166,15 @@ void vmbus_channel_signal(struct vmbus_channel *channel);
 
 /* Queues the owner's event callback as if the host had signalled. Any IRQL. */
 void vmbus_channel_kick(struct vmbus_channel *channel);
+
+/*
+ * Moves the events of an open channel to another virtual processor (MODIFY_CHANNEL), whose SynIC
+ * must be on. From version 5.3 on VMBUS_OK means that the host has done so; before, it says nothing
+ * about when, and events may come to the old processor for any time. VMBUS_UNAVAILABLE: below 4.1;
+ * VMBUS_BAD_STATE: not open, or an earlier request has no answer yet; VMBUS_BAD_ARGUMENT: no such
+ * processor (UINT32_MAX); VMBUS_REFUSED; VMBUS_NO_ANSWER; VMBUS_RESCINDED. IRQL_PASSIVE.
+ */
+enum vmbus_status vmbus_channel_move(struct vmbus_channel *channel, uint32_t target_vp);
 
 /* Swaps the monitor latency of this channel (100 ns units). VMBUS_UNAVAILABLE if the offer has no
  * monitor. At or below DISPATCH. */

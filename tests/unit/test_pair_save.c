@@ -573,7 +573,9 @@ static void forge(UINT32 offset, const void *value, UINT32 size)
 
 static void foreign_newer_and_other_forms_are_told_apart(void **state)
 {
-    const UINT16 newer = 2;
+    const UINT16 newer = 3;
+    const UINT16 older = 1;
+    const UINT32 sub_channel = 1;
     const UINT32 foreign = 0x55555555;
     const UINT32 large = 1025;
     UINT8 first[64];
@@ -587,10 +589,16 @@ static void foreign_newer_and_other_forms_are_told_apart(void **state)
     forge(4, &newer, sizeof(newer));
     assert_int_equal(restore(), STATUS_REVISION_MISMATCH);
     memcpy(form.bytes, first, sizeof(first));
+    forge(4, &older, sizeof(older));
+    assert_int_equal(restore(), STATUS_REVISION_MISMATCH);
+    memcpy(form.bytes, first, sizeof(first));
     forge(24, &foreign, sizeof(foreign));
     assert_int_equal(restore(), STATUS_OBJECT_TYPE_MISMATCH);
     memcpy(form.bytes, first, sizeof(first));
-    forge(56, &large, sizeof(large));
+    forge(56, &sub_channel, sizeof(sub_channel));
+    assert_int_equal(restore(), STATUS_OBJECT_TYPE_MISMATCH);
+    memcpy(form.bytes, first, sizeof(first));
+    forge(60, &large, sizeof(large));
     assert_int_equal(restore(), STATUS_INVALID_PARAMETER);
     memcpy(form.bytes, first, sizeof(first));
     expect_untouched();

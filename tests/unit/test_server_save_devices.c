@@ -130,7 +130,7 @@ static void nothing(void *context)
 
 static void our_guest_notices_nothing(void **state)
 {
-    const struct vmbus_channel_owner owner = {nothing, nothing, NULL};
+    const struct vmbus_channel_owner owner = {.event = nothing, .rescinded = nothing};
 
     (void)state;
     device_start(&device, RELID);

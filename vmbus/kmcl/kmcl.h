@@ -16,6 +16,8 @@
  *   kmcl_delivery.c     what a driver does with a packet that was delivered to it
  *   kmcl_synchronous.c  requests that are waited for
  *   kmcl_external.c     MDLs and page lists as ranges; kmcl_gpadl.c shares them for longer
+ *   kmcl_transfer.c     packets that name ranges of what is shared
+ *   kmcl_sub_channel.c  clients' further channels of a device, and their processors
  *
  * One lock a channel guards everything that is marked [lock]; it is never held across a callback,
  * nor across a signal to the host. What is marked [drain] belongs to whoever made `intake`
@@ -127,7 +129,9 @@ enum kmcl_incoming_state {
 
 /* Behind VMBPACKETCOMPLETION. The private copy of the payload follows, and the driver's context. */
 struct kmcl_incoming {
-    struct kmcl_send reply; /* the completion, once it has one; `next` also links free ones */
+    /* The completion, once it has one. Until then its type and id are the packet's. `next` also
+     * links free ones. */
+    struct kmcl_send reply;
     struct kmcl_channel *channel;
     _Atomic uint32_t state; /* enum kmcl_incoming_state [lock]; the drain looks without */
     uint32_t capacity;      /* of the copy */
@@ -242,6 +246,9 @@ struct kmcl_channel {
     uint32_t outstanding;                /* [lock] INCOMING_OWNED */
     _Atomic uint32_t quota;
 
+    /* Packets that this end takes beside those in band: GPA direct of a server, transfer pages of a
+     * client whose driver shared memory for them, otherwise in band again. */
+    uint16_t described_type;
     uint32_t copy_size;                         /* of incoming objects that are kept */
     uint32_t packet_size;                       /* [setup] */
     struct vmbus_channel *bus;                  /* [lock] the claimed offer, of a client */
@@ -259,6 +266,11 @@ struct kmcl_channel {
     struct kmcl_gpadl *gpadls; /* PASSIVE only */
     GUID instance;             /* of the offer claimed last */
 
+    /* Of kmcl_extensions.h. */
+    uint32_t target_vp;           /* `owner` names it once the driver has */
+    uint32_t transfer_page_bytes; /* of the memory that packets of transfer pages name */
+    uint16_t transfer_page_set;
+
     /* Configuration [setup]. */
     struct kmcl_external_limits external;
     uint32_t header_capacity; /* follows from these and packet_size */
@@ -271,6 +283,7 @@ struct kmcl_channel {
     bool any_instance;
     GUID target_type;
     GUID target_instance;
+    uint16_t sub_channel_index;
     PFN_VMB_CHANNEL_PNP_FAILURE pnp_failure;
     PFN_VMB_CHANNEL_PROCESS_PACKET process_packet;
     PFN_VMB_CHANNEL_PROCESSING_COMPLETE processing_complete;
@@ -465,6 +478,9 @@ bool kmcl_incoming_prepare(struct kmcl_channel *channel);
 void kmcl_incoming_recycle(struct kmcl_channel *channel, struct kmcl_incoming *incoming);
 
 /* ---- kmcl_delivery.c ---- */
+
+/* Stops the guest unless the driver has the packet. */
+void kmcl_require_delivered(struct kmcl_incoming *incoming, const char *function);
 
 /* Lets go of the memory that came with a packet. At or below DISPATCH, no lock held. */
 void kmcl_external_release(struct kmcl_incoming *incoming);

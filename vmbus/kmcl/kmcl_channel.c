@@ -66,6 +66,7 @@ NTSTATUS VmbChannelAllocate(PDEVICE_OBJECT ParentDeviceObject, BOOLEAN IsServer,
     /* The memory is zeroed: KMCL_DISABLED, INTAKE_OFF, empty lists, no callbacks. */
     channel->magic = KMCL_CHANNEL_MAGIC;
     channel->role = &kmcl_client;
+    channel->described_type = RING_PACKET_DATA_INBAND;
     channel->name = "unnamed";
     channel->packet_size = KMCL_DEFAULT_PACKET_SIZE;
     channel->incoming_pages = KMCL_DEFAULT_RING_PAGES;
@@ -284,6 +285,7 @@ NTSTATUS VmbClientChannelInitSetTargetPnp(VMBCHANNEL Channel, LPCGUID InterfaceT
         channel->name = vmbus_class_name(kmcl_guid(InterfaceType));
     }
     channel->has_target = true;
+    channel->sub_channel_index = 0;
     channel->target_type = *InterfaceType;
     channel->any_instance = InterfaceInstance == NULL;
     if (InterfaceInstance != NULL) {

@@ -42,7 +42,7 @@ static void offered(void *context, struct vmbus_channel *bus)
     struct kmcl_channel *channel = context;
     const struct vmbus_offer *offer = vmbus_channel_offer(bus);
 
-    if (channel->bus != NULL || offer->sub_channel_index != 0 ||
+    if (channel->bus != NULL || offer->sub_channel_index != channel->sub_channel_index ||
         !vmbus_guid_equal(kmcl_guid(&channel->target_type), &offer->interface_type) ||
         (!channel->any_instance &&
          !vmbus_guid_equal(kmcl_guid(&channel->target_instance), &offer->interface_instance)) ||
@@ -68,7 +68,9 @@ static void rescinded(void *context)
 
 static NTSTATUS search(struct kmcl_channel *channel)
 {
-    channel->owner = (struct vmbus_channel_owner){kmcl_event, rescinded, channel};
+    channel->owner.event = kmcl_event;
+    channel->owner.rescinded = rescinded;
+    channel->owner.context = channel;
     channel->listener = (struct vmbus_offer_listener){NULL, offered, channel};
     vmbus_offer_listener_add(&channel->listener);
     return STATUS_SUCCESS;
@@ -156,6 +158,7 @@ static bool release(struct kmcl_channel *channel)
     kmcl_intake_discard(channel);
     channel->is_open = false;
     channel->enabled = false;
+    channel->described_type = RING_PACKET_DATA_INBAND;
     if (!vmbus_channel_unclaim(channel->bus)) {
         kmcl_warn(channel, "memory of its GPADLs must not be reused: channel", relid);
     }

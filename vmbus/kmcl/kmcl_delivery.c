@@ -8,8 +8,7 @@ static uint32_t state_of(struct kmcl_incoming *incoming)
     return atomic_load_explicit(&incoming->state, memory_order_relaxed);
 }
 
-/* The driver must have the packet. */
-static void require_delivered(struct kmcl_incoming *incoming, const char *function)
+void kmcl_require_delivered(struct kmcl_incoming *incoming, const char *function)
 {
     if (state_of(incoming) != INCOMING_DELIVERING && state_of(incoming) != INCOMING_OWNED) {
         kmcl_misuse(function, "the packet is not the driver's");
@@ -64,7 +63,7 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
         kmcl_warn(channel, "a completion is cut to the maximum packet size from", BufSize);
         BufSize = channel->packet_size;
     }
-    require_delivered(incoming, __func__);
+    kmcl_require_delivered(incoming, __func__);
     kmcl_external_release(incoming);
     kmcl_followup_begin(&followup);
     enum irql level = spin_lock_acquire(&channel->lock);
@@ -98,7 +97,7 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
     struct kmcl_channel *channel = incoming->channel;
     const uint64_t id = incoming->reply.wire.transaction_id;
 
-    require_delivered(incoming, __func__);
+    kmcl_require_delivered(incoming, __func__);
     kmcl_external_release(incoming);
     enum irql level = spin_lock_acquire(&channel->lock);
     channel->intake_failed = true;
@@ -132,7 +131,7 @@ NTSTATUS VmbChannelPacketGetExternalData(VMBPACKETCOMPLETION PacketCompletionCon
     if ((Flags & ~(UINT32)VMBUS_CHANNEL_PACKET_EXTERNAL_DATA_FLAGS) != 0) {
         return STATUS_INVALID_PARAMETER;
     }
-    require_delivered(incoming, __func__);
+    kmcl_require_delivered(incoming, __func__);
     if (incoming->flags == 0) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }

@@ -213,12 +213,11 @@ static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_
                                 struct batch *batch)
 {
     struct kmcl_incoming *incoming;
-    const bool has_external_data = packet->type == RING_PACKET_DATA_GPA_DIRECT;
 
     if (channel->outstanding >= atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
         return BATCH_QUOTA;
     }
-    if (packet->type != RING_PACKET_DATA_INBAND && !(has_external_data && channel->is_server)) {
+    if (packet->type != RING_PACKET_DATA_INBAND && packet->type != channel->described_type) {
         ring_reader_take(channel->reader, packet, NULL, NULL);
         drop(channel, packet);
         return BATCH_GOES_ON;
@@ -231,10 +230,11 @@ static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_
     ring_reader_take(channel->reader, packet,
                      packet->extension_length > 0 ? incoming->copy + packet->payload_length : NULL,
                      incoming->copy);
-    incoming->flags = has_external_data;
+    incoming->flags = packet->type == RING_PACKET_DATA_GPA_DIRECT;
     incoming->extension_length = packet->extension_length;
     incoming->offset = 0;
     incoming->length = packet->payload_length;
+    incoming->reply.wire.type = packet->type;
     incoming->reply.wire.transaction_id = packet->transaction_id;
     incoming->reply_wanted = (packet->flags & RING_PACKET_FLAG_COMPLETION_REQUESTED) != 0;
     if (channel->is_pipe && !open_pipe_packet(incoming, packet->payload_length)) {

@@ -926,9 +926,9 @@ FN_VMB_CHANNEL_SAVE_END VmbChannelSaveEnd;
  * (no NT_SUCCESS): good so far. STATUS_SUCCESS: complete. Refused (ours):
  * STATUS_INVALID_PARAMETER_1 not a server's channel; STATUS_INVALID_DEVICE_REQUEST not Disabled, a
  * save is under way, packets are under way, or there are packets but no callback;
- * STATUS_INVALID_SIGNATURE not saved by this library; STATUS_REVISION_MISMATCH by a later one;
- * STATUS_CRC_ERROR damaged, or parts missing or out of order; STATUS_INVALID_BUFFER_SIZE a chunk is
- * cut; STATUS_OBJECT_TYPE_MISMATCH of another device; STATUS_INVALID_PARAMETER beyond this
+ * STATUS_INVALID_SIGNATURE not saved by this library; STATUS_REVISION_MISMATCH by another version
+ * of it; STATUS_CRC_ERROR damaged, or parts missing or out of order; STATUS_INVALID_BUFFER_SIZE a
+ * chunk is cut; STATUS_OBJECT_TYPE_MISMATCH of another device; STATUS_INVALID_PARAMETER beyond this
  * channel's limits; STATUS_INSUFFICIENT_RESOURCES. Where a callback failed, its status; packets
  * restored before are the driver's again, idle. DDI: fn_vmb_channel_restore_from_buffer
  */

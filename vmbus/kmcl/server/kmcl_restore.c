@@ -58,7 +58,8 @@ static NTSTATUS check_channel(const struct kmcl_channel *channel, struct kmcl_re
         return STATUS_CRC_ERROR;
     }
     if (!vmbus_guid_equal(kmcl_guid(&saved->interface_type), &offer->interface_type) ||
-        !vmbus_guid_equal(kmcl_guid(&saved->interface_instance), &offer->interface_instance)) {
+        !vmbus_guid_equal(kmcl_guid(&saved->interface_instance), &offer->interface_instance) ||
+        saved->sub_channel_index != offer->sub_channel_index) {
         return STATUS_OBJECT_TYPE_MISMATCH;
     }
     restore->chunks_announced = saved->chunks;
@@ -71,16 +72,18 @@ static NTSTATUS check_packet(const struct kmcl_channel *channel, struct kmcl_res
     const struct kmcl_saved_packet *saved = body_of(chunk);
     const uint32_t slot = (uint32_t)saved->transaction_id;
 
-    if (body_size(chunk) < sizeof(*saved) || saved->payload_length > body_size(chunk) ||
+    if (body_size(chunk) < sizeof(*saved) || saved->payload_length > RING_PACKET_SIZE_MAX ||
+        saved->extension_length > RING_PACKET_SIZE_MAX || saved->extension_length % 8 != 0 ||
         saved->driver_length > KMCL_SAVED_DRIVER_LIMIT ||
-        body_size(chunk) != sizeof(*saved) + kmcl_saved_padded(saved->payload_length) +
+        body_size(chunk) != sizeof(*saved) + saved->extension_length +
+                                kmcl_saved_padded(saved->payload_length) +
                                 kmcl_saved_padded(saved->driver_length) ||
         saved->flags > RING_PACKET_FLAG_COMPLETION_REQUESTED || saved->in_ring > 1) {
         return STATUS_CRC_ERROR;
     }
     if (saved->in_ring != 0) {
         if (slot == 0 || slot > KMCL_TRANSACTION_LIMIT || saved->flags == 0 ||
-            saved->payload_length != 0) {
+            saved->payload_length != 0 || saved->extension_length != 0) {
             return STATUS_CRC_ERROR;
         }
         restore->highest_slot = slot > restore->highest_slot ? slot : restore->highest_slot;
@@ -91,8 +94,10 @@ static NTSTATUS check_packet(const struct kmcl_channel *channel, struct kmcl_res
     if (channel->server->restore_packet == NULL) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
-    return saved->payload_length <= channel->packet_size ? STATUS_SUCCESS
-                                                         : STATUS_INVALID_PARAMETER;
+    return saved->payload_length <= channel->packet_size &&
+                   saved->extension_length <= channel->header_capacity
+               ? STATUS_SUCCESS
+               : STATUS_INVALID_PARAMETER;
 }
 
 static NTSTATUS check_reply(const struct kmcl_channel *channel,
@@ -167,7 +172,7 @@ static NTSTATUS check_chunk(const struct kmcl_channel *channel, struct kmcl_rest
     if (chunk->magic != KMCL_SAVED_MAGIC) {
         return restore->chunks == 0 ? STATUS_INVALID_SIGNATURE : STATUS_CRC_ERROR;
     }
-    if (chunk->format > KMCL_SAVED_FORMAT) {
+    if (chunk->format != KMCL_SAVED_FORMAT) {
         return STATUS_REVISION_MISMATCH;
     }
     if (chunk->size < sizeof(*chunk) || chunk->size % 8 != 0 || chunk->size > left) {
@@ -176,8 +181,7 @@ static NTSTATUS check_chunk(const struct kmcl_channel *channel, struct kmcl_rest
     const uint32_t checksum = chunk->checksum;
     chunk->checksum = 0;
     restore->checksum = vmbus_checksum(restore->checksum, chunk, chunk->size);
-    if (restore->checksum != checksum || chunk->format != KMCL_SAVED_FORMAT ||
-        chunk->number != restore->chunks || restore->complete) {
+    if (restore->checksum != checksum || chunk->number != restore->chunks || restore->complete) {
         return STATUS_CRC_ERROR;
     }
     return check_body(channel, restore, chunk);
@@ -292,7 +296,8 @@ static NTSTATUS enter_transactions(struct kmcl_channel *channel, const struct km
 static NTSTATUS restore_packet(struct kmcl_channel *channel, struct kmcl_restore *restore,
                                const struct kmcl_saved_packet *saved)
 {
-    const uint32_t lib_size = (uint32_t)sizeof(*saved) + kmcl_saved_padded(saved->payload_length);
+    const uint32_t lib_size = (uint32_t)sizeof(*saved) + saved->extension_length +
+                              kmcl_saved_padded(saved->payload_length);
     unsigned char *bytes = (unsigned char *)(uintptr_t)saved;
 
     restore->open = saved;
@@ -322,10 +327,18 @@ NTSTATUS VmbPacketRestore(VMBPACKET PacketObject, PVOID Buffer, ULONG BufferSize
     if (BufferSize != restore->open_size) {
         return STATUS_INVALID_PARAMETER_3;
     }
-    NTSTATUS status =
-        kmcl_packet_prepare(packet, saved + 1, saved->payload_length, saved->flags, 0);
+    const unsigned char *extension = (const unsigned char *)(saved + 1);
+    NTSTATUS status = kmcl_packet_prepare(packet, extension + saved->extension_length,
+                                          saved->payload_length, saved->flags, 0);
     if (status != STATUS_SUCCESS) {
         return status;
+    }
+    if (saved->extension_length > packet->header_capacity) {
+        return STATUS_INVALID_PARAMETER; /* made with other limits */
+    }
+    if (saved->extension_length > 0) {
+        memcpy(packet->storage, extension, saved->extension_length);
+        kmcl_server_add_transfer_pages(packet, saved->extension_length);
     }
     enum irql level = spin_lock_acquire(&channel->lock);
     if (saved->in_ring != 0) {

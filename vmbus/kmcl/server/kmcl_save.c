@@ -162,6 +162,7 @@ static NTSTATUS save_channel(const struct kmcl_channel *channel, struct kmcl_sav
            sizeof(saved->interface_type));
     memcpy(&saved->interface_instance, &channel->server->offer.interface_instance,
            sizeof(saved->interface_instance));
+    saved->sub_channel_index = channel->server->offer.sub_channel_index;
     saved->packet_size = channel->packet_size;
     saved->chunks = save->item_count + held + 2;
     return STATUS_SUCCESS;
@@ -204,6 +205,7 @@ static NTSTATUS save_packet(struct kmcl_channel *channel, struct kmcl_save *save
 {
     const struct ring_packet_out *wire = &packet->send.wire;
     const uint32_t payload = id == 0 ? wire->payload_length : 0;
+    const uint32_t extension = id == 0 ? wire->extension_length : 0;
     struct kmcl_saved_packet *saved = NULL;
     void *driver;
     uint32_t length;
@@ -211,7 +213,7 @@ static NTSTATUS save_packet(struct kmcl_channel *channel, struct kmcl_save *save
 
     if (status == STATUS_SUCCESS) {
         saved = chunk_begin(save, SAVED_PACKET,
-                            (uint32_t)sizeof(*saved) + kmcl_saved_padded(payload) +
+                            (uint32_t)sizeof(*saved) + extension + kmcl_saved_padded(payload) +
                                 kmcl_saved_padded(length));
         status = saved != NULL ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -220,8 +222,13 @@ static NTSTATUS save_packet(struct kmcl_channel *channel, struct kmcl_save *save
         saved->transaction_id = id;
         saved->in_ring = id != 0;
         saved->flags = wire->flags;
+        saved->extension_length = extension;
         saved->payload_length = payload;
         saved->driver_length = length;
+        if (extension > 0) {
+            memcpy(at, wire->head, extension);
+            at += extension;
+        }
         if (payload > 0) {
             memcpy(at, wire->payload, payload);
         }

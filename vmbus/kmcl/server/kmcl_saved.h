@@ -18,7 +18,7 @@
 #endif
 
 #define KMCL_SAVED_MAGIC  0x53434d4bu /* "KMCS" */
-#define KMCL_SAVED_FORMAT 1u
+#define KMCL_SAVED_FORMAT 2u
 
 /* Choices of ours: they bound what a restore holds. Bytes. */
 #define KMCL_SAVED_DRIVER_LIMIT 0x100000u  /* of one packet's SaveBuf */
@@ -26,11 +26,12 @@
 
 enum kmcl_saved_kind {
     SAVED_CHANNEL = 1, /* struct kmcl_saved_channel */
-    SAVED_PACKET,      /* struct kmcl_saved_packet, payload, the driver's bytes: each padded to 8 */
-    SAVED_FORGOTTEN,   /* struct kmcl_saved_packet: an id whose completion nobody waits for */
-    SAVED_REPLY,       /* struct kmcl_saved_reply, payload: a completion that found no room */
-    SAVED_HELD,        /* struct kmcl_saved_held, payload, extension: a deferred packet */
-    SAVED_END,         /* nothing */
+    SAVED_PACKET, /* struct kmcl_saved_packet, extension, payload, the driver's bytes: each padded
+                     to 8 */
+    SAVED_FORGOTTEN, /* struct kmcl_saved_packet: an id whose completion nobody waits for */
+    SAVED_REPLY,     /* struct kmcl_saved_reply, payload: a completion that found no room */
+    SAVED_HELD,      /* struct kmcl_saved_held, payload, extension: a deferred packet */
+    SAVED_END,       /* nothing */
 };
 
 struct kmcl_saved_chunk {
@@ -47,20 +48,24 @@ _Static_assert(sizeof(struct kmcl_saved_chunk) == 24, "saved chunk");
 struct kmcl_saved_channel {
     GUID interface_type;
     GUID interface_instance;
+    uint32_t sub_channel_index;
     uint32_t packet_size;
     uint32_t chunks; /* of the whole form */
+    uint32_t reserved;
 };
-_Static_assert(sizeof(struct kmcl_saved_channel) == 40, "saved channel");
+_Static_assert(sizeof(struct kmcl_saved_channel) == 48, "saved channel");
 
-/* What a driver gets as LibBuf, with the payload behind it. */
+/* What a driver gets as LibBuf, with extension and payload behind it. */
 struct kmcl_saved_packet {
     uint64_t transaction_id;
-    uint32_t in_ring; /* 1: only the completion is to come; 0: it was queued */
-    uint32_t flags;   /* that it was sent with */
+    uint32_t in_ring;          /* 1: only the completion is to come; 0: it was queued */
+    uint32_t flags;            /* that it was sent with */
+    uint32_t extension_length; /* of a queued packet of transfer pages: header and ranges */
     uint32_t payload_length;
     uint32_t driver_length;
+    uint32_t reserved;
 };
-_Static_assert(sizeof(struct kmcl_saved_packet) == 24, "saved packet");
+_Static_assert(sizeof(struct kmcl_saved_packet) == 32, "saved packet");
 
 struct kmcl_saved_reply {
     uint64_t transaction_id;

@@ -121,7 +121,7 @@ static NTSTATUS open(struct kmcl_channel *channel)
         return kmcl_status_of(status);
     }
     kmcl_begin(channel, vmbus_server_incoming(server->bus), vmbus_server_outgoing(server->bus),
-               (server->offer.flags & (VMBUS_OFFER_FLAG_NAMED_PIPE | VMBUS_OFFER_FLAG_TLNPI)) != 0);
+               (server->offer.flags & KMCL_SERVER_PIPE_FLAGS) != 0);
     return STATUS_SUCCESS;
 }
 
@@ -258,6 +258,7 @@ static NTSTATUS allocate(VMBCHANNEL *handle)
     channel->role = &role;
     channel->server = server;
     channel->is_server = true;
+    channel->described_type = RING_PACKET_DATA_GPA_DIRECT;
     channel->paused = true;
     work_item_initialise(&server->kick_work, kmcl_event, channel);
     return STATUS_SUCCESS;
@@ -356,10 +357,37 @@ NTSTATUS VmbServerChannelInitSetTargetInterfaceId(VMBCHANNEL Channel, GUID Inter
     }
     channel->server->offer.interface_type = *kmcl_guid(&InterfaceType);
     channel->server->offer.interface_instance = *kmcl_guid(&InterfaceInstance);
+    channel->server->offer.sub_channel_index = 0;
     channel->has_target = true;
     if (channel->name != channel->friendly_name) {
         channel->name = vmbus_class_name(kmcl_guid(&InterfaceType));
     }
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS KmclServerChannelInitSetPrimary(VMBCHANNEL Channel, VMBCHANNEL Primary,
+                                         UINT16 SubChannelIndex)
+{
+    struct kmcl_channel *channel = configurable(Channel);
+    const struct kmcl_channel *primary = kmcl_server_find(Primary);
+
+    if (channel == NULL) {
+        return STATUS_INVALID_PARAMETER_1;
+    }
+    if (primary == NULL || primary == channel || !primary->has_target ||
+        primary->server->offer.sub_channel_index != 0) {
+        return STATUS_INVALID_PARAMETER_2;
+    }
+    if (SubChannelIndex == 0) {
+        return STATUS_INVALID_PARAMETER_3;
+    }
+    const struct vmbus_server_offer *offer = &primary->server->offer;
+    GUID type;
+    GUID instance;
+    memcpy(&type, &offer->interface_type, sizeof(type));
+    memcpy(&instance, &offer->interface_instance, sizeof(instance));
+    (void)VmbServerChannelInitSetTargetInterfaceId(Channel, type, instance);
+    channel->server->offer.sub_channel_index = SubChannelIndex;
     return STATUS_SUCCESS;
 }
 

@@ -8,6 +8,7 @@
  *
  *   kmcl_server.c            what a server does differently from a client; its configuration
  *   kmcl_server_memory.c     the guest's memory: of packets, and GPADLs
+ *   kmcl_server_transfer.c   packets that name parts of a GPADL
  *   kmcl_server_interface.c  the tables of functions
  *   kmcl_save.c              packets as bytes; kmcl_restore.c from bytes
  */
@@ -28,6 +29,9 @@ struct kmcl_server_gpadl {
     uint32_t id;
     MDL *mdls;
 };
+
+/* Offers whose channel is a pipe. */
+#define KMCL_SERVER_PIPE_FLAGS (VMBUS_OFFER_FLAG_NAMED_PIPE | VMBUS_OFFER_FLAG_TLNPI)
 
 struct kmcl_save;
 struct kmcl_restore;
@@ -59,6 +63,17 @@ void kmcl_server_external_unmap(struct kmcl_incoming *incoming);
 
 /* Unmaps what the driver left. PASSIVE. */
 void kmcl_server_unmap_all(struct kmcl_channel *channel);
+
+/* ---- kmcl_server_transfer.c ---- */
+
+/* Header and ranges of a packet of transfer pages, bytes. */
+#define KMCL_TRANSFER_HEADER_SIZE(count)                                                           \
+    (sizeof(struct ring_transfer_pages_header) +                                                   \
+     (uint64_t)(count) * sizeof(struct ring_transfer_page_range))
+
+/* Makes a prepared packet one of transfer pages; header and ranges, `length` bytes, stand at the
+ * start of its storage. */
+void kmcl_server_add_transfer_pages(struct kmcl_packet *packet, uint32_t length);
 
 /* ---- kmcl_save.c, kmcl_restore.c ---- */
 
