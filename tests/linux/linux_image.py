@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The Linux guest of the tests: Debian's kernel as an ELF file, and an initial file system with busybox, the kernel's Hyper-V
-modules, its KVP daemon, and an init that takes commands from the console (init.sh)."""
+modules, its KVP daemon, a program that suspends the guest (snapshot.c), and an init that takes commands from the console (init.sh)."""
 import argparse
 import fcntl
 import hashlib
@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "system"))
 
 from nested_image import Archive, ImageError, kernel_elf, shared_libraries  # noqa: E402  pylint: disable=wrong-import-position
 
+SNAPSHOT = os.path.join(HERE, "snapshot.c")
 MODULES = ("hv_vmbus", "hv_balloon", "hv_utils")
 # What the guest's console needs, and what a start under an emulated processor can do without: self-tests, security modules,
 # certificates, type tables of BPF.
@@ -35,6 +36,7 @@ def sources(deps):
     for path in files.values():
         if not os.path.exists(path):
             raise ImageError(f"{path} is not there; run 'make deps'")
+    files["bin/snapshot"] = SNAPSHOT
     files.update((path.lstrip("/"), path) for path in shared_libraries(daemon))
     return os.path.join(deps, "kernel", "vmlinuz"), files
 
@@ -72,6 +74,11 @@ def build(deps, folder):
                     subprocess.run(["strip", "-g", "-R", ".BTF", "-R", ".BTF.base", "-o", initrd + ".ko", path], check=True)
                     archive.add(initrd + ".ko", name)
                     os.remove(initrd + ".ko")
+                elif path == SNAPSHOT:
+                    subprocess.run(["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Os", "-static", "-s", "-o", initrd + ".bin", path],
+                                   check=True)
+                    archive.add(initrd + ".bin", name)
+                    os.remove(initrd + ".bin")
                 else:
                     archive.add(path, name)
             archive.end()

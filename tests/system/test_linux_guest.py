@@ -6,14 +6,19 @@ from figures import expect
 from host import HYPERV_FLAGS, NO_STATUS
 from linux_guest import COMMAND_LINE, CommandFailed, LinuxGuest, image
 
-# A channel message, as QEMU's trace numbers them.
-RELID_RELEASED = 13
+# Channel messages, as QEMU's trace numbers them.
+INITIATE_CONTACT, RELID_RELEASED, UNLOAD = 14, 13, 16
 BALLOON = "525074dc-8985-46e2-8057-a307dc18a502"
 
 
 def start(host, **options):
     kernel, initrd = image(host)
-    return host.start(kernel, initrd=initrd, append=COMMAND_LINE, memory_mib=128, extra_args=("-trace", "vmbus_*"), **options)
+    return host.start(kernel, initrd=initrd, append=COMMAND_LINE, memory_mib=256, extra_args=("-trace", "vmbus_*"), **options)
+
+
+def received(guest):
+    """The channel messages that QEMU got so far."""
+    return [int(number) for number in re.findall(r"vmbus_recv_message type (\d+)", guest.errors)]
 
 
 def test_linux_binds_what_qemu_offers_and_powers_off(host):
@@ -48,7 +53,24 @@ def test_linux_that_unloads_its_bus_gives_its_channels_back(host):
         for module in ("hv_utils", "hv_vmbus"):
             linux.unload(module)
         expect(not linux.modules(), "a module is still there", guest)
-        messages = [int(number) for number in re.findall(r"vmbus_recv_message type (\d+)", guest.errors)]
+        messages = received(guest)
         expect(messages[-1] == RELID_RELEASED, f"the last messages to QEMU were {messages[-3:]}", guest)
         linux.power_off()
         expect(guest.wait(30) == NO_STATUS, "it did not power off", guest)
+
+
+def test_linux_that_suspends_connects_anew_and_one_that_panics_disconnects(host):
+    with start(host) as guest:
+        linux = LinuxGuest(guest)
+        for module in ("hv_vmbus", "hv_balloon"):
+            linux.load(module)
+        linux.wait_for_device(BALLOON, "hv_balloon")
+        begin = len(received(guest))
+        linux.run("snapshot", timeout=60)
+        messages = received(guest)[begin:]
+        expect(UNLOAD in messages and INITIATE_CONTACT in messages[messages.index(UNLOAD):],
+               f"on the way down and up it sent {messages}", guest)
+        linux.wait_for(lambda: len(linux.kernel_log("Dynamic Memory protocol version 2.0")) == 2, "a second negotiation")
+        linux.begin("echo c > /proc/sysrq-trigger")
+        expect(guest.wait(60) == NO_STATUS, "it did not end", guest)
+        expect(received(guest)[-1] == UNLOAD, f"its last messages were {received(guest)[-3:]}", guest)
