@@ -12,3 +12,10 @@ void boot_info_command_line(struct boot_info *info, const char *text, size_t max
     info->command_line[length] = '\0';
     info->command_line_cut = length < maximum && text[length] != '\0';
 }
+
+void boot_info_remark(struct boot_info *info, const char *text)
+{
+    if (info->remark_count < BOOT_REMARKS) {
+        info->remarks[info->remark_count++] = text;
+    }
+}

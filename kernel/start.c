@@ -52,6 +52,9 @@ static void report_boot(const struct boot_info *info)
     if (info->command_line_cut) {
         log_warning("kernel", "command line is cut after %u characters", COMMAND_LINE_SIZE - 1);
     }
+    for (uint32_t i = 0; i < info->remark_count; i++) {
+        log_info("kernel", "%s", info->remarks[i]);
+    }
 }
 
 _Noreturn void kernel_start(struct boot_info *info)

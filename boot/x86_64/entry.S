@@ -11,23 +11,14 @@
  *
  * Both clear .bss, take the boot map below, and call kernel_start() with a struct boot_info on the boot stack.
  */
+#include "boot/x86_64/processor.h"
+
 /* boot/x86_64/direct.h */
 #define BOOT_BY_PVH      0
 #define BOOT_BY_LINUX    1
 
-#define CR0_MONITOR      0x00000002
-#define CR0_EMULATION    0x00000004
-#define CR0_NUMERIC      0x00000020
-#define CR0_PAGING       0x80000000
-#define CR4_PAE          0x00000020
-#define CR4_FXSR         0x00000200
-#define CR4_XMM_FAULTS   0x00000400
-#define MSR_EFER         0xc0000080
-#define EFER_LONG_MODE   0x00000100
-#define EFER_NO_EXECUTE  0x00000800
 #define PAGE_TABLE       0x003 /* present, writable */
 #define PAGE_LARGE       0x083 /* the same, 2 MiB */
-#define MXCSR_RESET      0x1f80
 
 #define NOTE_PHYS32_ENTRY 18
 

@@ -17,3 +17,6 @@ real_tsan_bus_server := $(wildcard vmbus/server/*.c vmbus/ring_*.c) vmbus/messag
 
 # The second half of what is tested of that file.
 real_test_vmbus_channel_end := vmbus/channel.c
+
+# What firmware says and what comes of it are tested together.
+real_test_boot_uefi := boot/uefi_text.c boot/uefi_memory.c boot/uefi_graphics.c boot/uefi_relocate.c

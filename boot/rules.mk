@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# Applications for UEFI, and disks with them.
+
+# Compiled once more: firmware loads an image anywhere. Position-independent code is 2.6 % longer, so the other images do without.
+efi_objects_of = $(patsubst %,$(BUILD)/$(ARCH)-efi/%.o,$(basename $(1)))
+# Entries of other ways to boot need a fixed address.
+efi_sources := $(filter-out boot/$(ARCH)/entry.S,$(system_sources))
+efi_applications := $(apps:%=$(BUILD)/%.efi)
+efi_flags = $(filter-out -fno-pie,$(CFLAGS)) -fpie -fvisibility=hidden
+# Nothing but relocations relative to the image's own address: that is all that boot/uefi_relocate.c knows.
+efi_ldflags = $(filter-out -static -no-pie,$(LDFLAGS)) -static-pie -Wl,-z,norelro -Wl,-z,text
+
+$(call efi_objects_of,$(efi_sources)): SYSTEM_FLAGS = $(ARCH_SYSTEM_FLAGS)
+
+$(BUILD)/$(ARCH)-efi/%.o: %.c Makefile boot/rules.mk linker/$(ARCH).mk | $(NEWLIB)/include/stdio.h
+	@mkdir -p $(@D)
+	@echo "  CC      $< (UEFI)"
+	@$(CC) $(efi_flags) $(SYSTEM_FLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/$(ARCH)-efi/%.o: %.S Makefile boot/rules.mk linker/$(ARCH).mk
+	@mkdir -p $(@D)
+	@echo "  AS      $< (UEFI)"
+	@$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
+
+define link_efi
+$(BUILD)/$(1)-efi.elf: $(call efi_objects_of,$(call sources_of,apps/$(1)) $(efi_sources)) linker/$(ARCH)-efi.ld
+	@echo "  LINK    $$@"
+	@$(CC) $$(efi_ldflags) -T linker/$(ARCH)-efi.ld -Wl,-Map=$$(@:.elf=.map) -o $$@ $$(filter %.o,$$^) $(LIBC)
+endef
+$(foreach app,$(apps),$(eval $(call link_efi,$(app))))
+
+$(BUILD)/%.efi: $(BUILD)/%-efi.elf
+	@$(CROSS)objcopy -O binary $< $@
+
+.PHONY: efi
+## efi: builds every application of apps/ for UEFI, as build/<name>.efi
+efi: $(efi_applications)
+
+-include $(shell find $(BUILD)/$(ARCH)-efi -name '*.d' 2>/dev/null)
