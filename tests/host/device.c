@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel/format.h"
+#include "kernel/irql.h"
 #include "kernel/pages.h"
 #include "kmcl_extensions.h"
 
@@ -386,7 +387,11 @@ bool host_device_command(struct host_device *device, const char *line,
                            command->arguments);
                 return false;
             }
-            return command->run(device, words + 1, count - 1, reply);
+            /* Packets and timers of the device stand still meanwhile. */
+            const enum irql level = irql_raise_to_dispatch();
+            const bool done = command->run(device, words + 1, count - 1, reply);
+            irql_lower(level);
+            return done;
         }
     }
     host_print(reply, "%s: no such command: %s; there are", device->name, words[0]);

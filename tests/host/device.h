@@ -60,7 +60,7 @@ struct host_command {
     unsigned minimum; /* arguments */
     unsigned maximum;
     /* False: it was refused, and the reply says why. Whatever takes time is begun, and its end is
-     * an event. */
+     * an event. At DISPATCH, so that nothing else of the device runs meanwhile. */
     bool (*run)(struct host_device *device, char *const arguments[], unsigned count,
                 const struct host_output *reply);
 };

@@ -2,8 +2,10 @@
 #include "tests/host/device.h"
 
 #include "tests/host/echo_device.h"
+#include "tests/host/heartbeat.h"
 
 const struct host_device_type *const host_device_types[] = {
+    &heartbeat_device_type,
     &echo_device_type,
     NULL,
 };

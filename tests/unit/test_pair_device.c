@@ -6,40 +6,7 @@
 #include <string.h>
 
 #include "drivers/echo/echo_client.h"
-#include "tests/host/device.h"
-#include "tests/unit/pair/pair.h"
-
-/* ---- where lines go ---- */
-
-static char lines[8192];
-
-static void collect(void *context, const char *text)
-{
-    (void)context;
-    assert_true(strlen(lines) + strlen(text) + 2 < sizeof(lines));
-    strcat(lines, text);
-    strcat(lines, "\n");
-}
-
-static const struct host_output output = {collect, NULL};
-
-static struct host_device *create(const char *text)
-{
-    lines[0] = '\0';
-    return host_device_create(KmclServerHandle(loopback_server), text, &output, &output);
-}
-
-static bool command(struct host_device *device, const char *line)
-{
-    lines[0] = '\0';
-    return host_device_command(device, line, &output);
-}
-
-static void offer(struct host_device *device)
-{
-    assert_true(host_device_enable(device, &output));
-    host_device_start(device);
-}
+#include "tests/unit/pair/host.h"
 
 static struct echo_client guest;
 
@@ -47,8 +14,8 @@ static struct echo_client guest;
 
 static void refused(const char *text, const char *reason)
 {
-    assert_null(create(text));
-    assert_non_null(strstr(lines, reason));
+    assert_null(host_create(text));
+    assert_non_null(strstr(host_lines, reason));
 }
 
 static void what_cannot_be_made_is_said(void **state)
@@ -64,27 +31,27 @@ static void what_cannot_be_made_is_said(void **state)
     refused("echo-sample,instance=12345678-1234-1234-1234-1234567890123", "is no GUID");
     for (unsigned n = 1; n <= 3; n++) {
         test_memory_fail(n);
-        assert_null(create("echo-sample"));
-        assert_int_not_equal(lines[0], '\0');
+        assert_null(host_create("echo-sample"));
+        assert_int_not_equal(host_lines[0], '\0');
     }
 }
 
 static void two_of_a_type_need_two_instances(void **state)
 {
     (void)state;
-    struct host_device *first = create("echo-sample");
-    struct host_device *second = create("echo-sample,name=second");
+    struct host_device *first = host_create("echo-sample");
+    struct host_device *second = host_create("echo-sample,name=second");
     struct host_device *third =
-        create("echo-sample,instance=01234567-89AB-cdef-0123-456789abcdef,name=third");
+        host_create("echo-sample,instance=01234567-89AB-cdef-0123-456789abcdef,name=third");
     assert_string_equal(first->name, "echo-sample");
     assert_string_equal(third->name, "third");
     const GUID expected = {
         0x01234567, 0x89ab, 0xcdef, {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}};
     assert_memory_equal(&third->instance, &expected, sizeof(GUID));
-    offer(first);
-    assert_false(host_device_enable(second, &output));
-    assert_non_null(strstr(lines, "second: the bus refuses the offer"));
-    offer(third);
+    assert_true(host_device_enable(first, &host_output));
+    assert_false(host_device_enable(second, &host_output));
+    assert_non_null(strstr(host_lines, "second: the bus refuses the offer"));
+    assert_true(host_device_enable(third, &host_output));
     host_device_destroy(first);
     host_device_destroy(second);
     host_device_destroy(third);
@@ -93,20 +60,20 @@ static void two_of_a_type_need_two_instances(void **state)
 static void the_help_names_every_type_option_and_command(void **state)
 {
     (void)state;
-    lines[0] = '\0';
-    host_device_help(&output);
+    host_forget();
+    host_device_help(&host_output);
     for (const struct host_device_type *const *type = host_device_types; *type != NULL; type++) {
-        assert_non_null(strstr(lines, (*type)->name));
+        assert_non_null(strstr(host_lines, (*type)->name));
         assert_non_null((*type)->purpose);
         for (const struct host_option *option = (*type)->options; option->key != NULL; option++) {
-            assert_non_null(strstr(lines, option->key));
+            assert_non_null(strstr(host_lines, option->key));
         }
         for (const struct host_command *c = (*type)->commands; c->name != NULL; c++) {
-            assert_non_null(strstr(lines, c->name));
+            assert_non_null(strstr(host_lines, c->name));
             assert_true(c->maximum < HOST_COMMAND_WORDS);
         }
     }
-    assert_non_null(strstr(lines, "instance=GUID"));
+    assert_non_null(strstr(host_lines, "instance=GUID"));
 }
 
 /* ---- text ---- */
@@ -126,15 +93,15 @@ static void options_are_found_by_their_whole_key(void **state)
     assert_string_equal(value, "0x1");
     assert_false(host_option_value(options, "o", value, sizeof(value)));
     assert_false(host_option_value("", "o", value, sizeof(value)));
-    lines[0] = '\0';
-    assert_true(host_option_number(options, "last", 5, 16, &number, &output));
+    host_forget();
+    assert_true(host_option_number(options, "last", 5, 16, &number, &host_output));
     assert_int_equal(number, 16);
-    assert_true(host_option_number(options, "none", 5, 16, &number, &output));
+    assert_true(host_option_number(options, "none", 5, 16, &number, &host_output));
     assert_int_equal(number, 5);
-    assert_string_equal(lines, "");
-    assert_false(host_option_number(options, "last", 5, 15, &number, &output));
-    assert_non_null(strstr(lines, "last=0x10: a number up to 15"));
-    assert_false(host_option_number(options, "bare", 5, 15, &number, &output));
+    assert_string_equal(host_lines, "");
+    assert_false(host_option_number(options, "last", 5, 15, &number, &host_output));
+    assert_non_null(strstr(host_lines, "last=0x10: a number up to 15"));
+    assert_false(host_option_number(options, "bare", 5, 15, &number, &host_output));
 }
 
 static void numbers_are_whole_and_fit(void **state)
@@ -161,24 +128,24 @@ static void commands_that_are_none_are_refused(void **state)
     char longer[HOST_LINE_SIZE + 1];
 
     (void)state;
-    struct host_device *device = create("echo-sample");
-    assert_true(command(device, "status"));
-    assert_string_equal(lines, "open=0 echoed=0 malformed=0\n");
-    assert_true(command(device, " \t\"status\" "));
-    assert_true(command(device, "help"));
-    assert_non_null(strstr(lines, "status"));
-    assert_true(command(device, "statistics"));
-    assert_non_null(strstr(lines, "state=disabled sent=0"));
-    assert_false(command(device, ""));
-    assert_false(command(device, "status now"));
-    assert_non_null(strstr(lines, "usage: status"));
-    assert_false(command(device, "statu"));
-    assert_non_null(strstr(lines, "no such command: statu"));
-    assert_false(command(device, "\"status"));
-    assert_false(command(device, "1 2 3 4 5 6 7 8 9"));
+    struct host_device *device = host_create("echo-sample");
+    assert_true(host_command(device, "status"));
+    assert_string_equal(host_lines, "open=0 echoed=0 malformed=0\n");
+    assert_true(host_command(device, " \t\"status\" "));
+    assert_true(host_command(device, "help"));
+    assert_non_null(strstr(host_lines, "status"));
+    assert_true(host_command(device, "statistics"));
+    assert_non_null(strstr(host_lines, "state=disabled sent=0"));
+    assert_false(host_command(device, ""));
+    assert_false(host_command(device, "status now"));
+    assert_non_null(strstr(host_lines, "usage: status"));
+    assert_false(host_command(device, "statu"));
+    assert_non_null(strstr(host_lines, "no such command: statu"));
+    assert_false(host_command(device, "\"status"));
+    assert_false(host_command(device, "1 2 3 4 5 6 7 8 9"));
     memset(longer, 'a', sizeof(longer) - 1);
     longer[sizeof(longer) - 1] = '\0';
-    assert_false(command(device, longer));
+    assert_false(host_command(device, longer));
     host_device_destroy(device);
 }
 
@@ -189,8 +156,7 @@ static void a_device_serves_is_taken_back_and_offered_again(void **state)
     UINT8 answer[8];
 
     (void)state;
-    struct host_device *device = create("echo-sample");
-    offer(device);
+    struct host_device *device = host_offer("echo-sample");
     assert_int_equal(vmbus_connect(), VMBUS_OK);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(echo_client_start(&guest), STATUS_SUCCESS);
@@ -200,77 +166,60 @@ static void a_device_serves_is_taken_back_and_offered_again(void **state)
         settle();
         assert_false(guest.is_ready);
         echo_client_stop(&guest);
-        offer(device);
+        assert_true(host_device_enable(device, &host_output));
+        host_device_start(device);
     }
-    assert_true(command(device, "status"));
-    assert_string_equal(lines, "open=0 echoed=3 malformed=0\n");
+    assert_true(host_command(device, "status"));
+    assert_string_equal(host_lines, "open=0 echoed=3 malformed=0\n");
     host_device_destroy(device);
 }
 
 /* ---- save and restore ---- */
-
-static UINT64 saved[1024];
-static size_t saved_size;
-
-static void save(struct host_device *device)
-{
-    size_t capacity = 0;
-    NTSTATUS status;
-
-    host_device_pause(device);
-    while ((status = host_device_save(device, saved, capacity, &saved_size)) ==
-           STATUS_BUFFER_TOO_SMALL) {
-        capacity += 8;
-        assert_true(capacity <= sizeof(saved));
-    }
-    assert_int_equal(status, STATUS_SUCCESS);
-    assert_true(saved_size <= capacity);
-}
 
 static void a_saved_device_is_restored(void **state)
 {
     UINT8 answer[8];
 
     (void)state;
-    struct host_device *device = create("echo-sample");
-    offer(device);
+    struct host_device *device = host_offer("echo-sample");
     assert_int_equal(vmbus_connect(), VMBUS_OK);
     assert_int_equal(echo_client_start(&guest), STATUS_SUCCESS);
     settle();
     assert_int_equal(echo_client_exchange(&guest, "12345678", 8, answer), STATUS_SUCCESS);
-    save(device);
+    host_save(device);
     /* A save changes nothing. */
     host_device_start(device);
     assert_int_equal(echo_client_exchange(&guest, "12345678", 8, answer), STATUS_SUCCESS);
     host_device_destroy(device);
-    device = create("echo-sample");
-    assert_int_equal(host_device_restore(device, saved, saved_size), STATUS_SUCCESS);
-    assert_true(command(device, "status"));
-    assert_string_equal(lines, "open=0 echoed=1 malformed=0\n");
+    device = host_create("echo-sample");
+    assert_int_equal(host_device_restore(device, host_saved, host_saved_size), STATUS_SUCCESS);
+    assert_true(host_command(device, "status"));
+    assert_string_equal(host_lines, "open=0 echoed=1 malformed=0\n");
     host_device_destroy(device);
     echo_client_stop(&guest);
 }
 
 static void bytes_that_were_changed_are_refused(void **state)
 {
-    UINT8 *bytes = (UINT8 *)saved;
+    UINT8 *bytes = (UINT8 *)host_saved;
 
     (void)state;
-    struct host_device *device = create("echo-sample");
-    save(device);
-    for (size_t size = 0; size < saved_size; size++) {
-        assert_int_not_equal(host_device_restore(device, saved, size), STATUS_SUCCESS);
+    struct host_device *device = host_create("echo-sample");
+    host_save(device);
+    for (size_t size = 0; size < host_saved_size; size++) {
+        assert_int_not_equal(host_device_restore(device, host_saved, size), STATUS_SUCCESS);
     }
     /* Of its own state, only the device can tell. */
-    for (size_t at = 0; at < saved_size; at++) {
+    for (size_t at = 0; at < host_saved_size; at++) {
         if (at >= 24 && at < 32) {
             continue;
         }
         bytes[at] ^= 0x80;
-        assert_int_not_equal(host_device_restore(device, saved, saved_size), STATUS_SUCCESS);
+        assert_int_not_equal(host_device_restore(device, host_saved, host_saved_size),
+                             STATUS_SUCCESS);
         bytes[at] ^= 0x80;
     }
-    assert_int_equal(host_device_restore(device, saved, saved_size), STATUS_SUCCESS);
+    assert_int_equal(host_device_restore(device, host_saved, host_saved_size), STATUS_SUCCESS);
     host_device_destroy(device);
 }
 
