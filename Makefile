@@ -198,7 +198,7 @@ run: deps
 
 ## test-system: boots guests and tests them from outside (TEST=name for one)
 test-system: deps
-	@$(parallel_make) all $(test_guests)
+	@$(parallel_make) all vmm $(test_guests)
 	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST))
 
 ## test: all tests; the last line counts them
@@ -259,12 +259,13 @@ lint: $(BUILD)/compile_commands.json $(images)
 
 # One line a source: what an editor or clang-tidy needs to know to read it. Clang does not know all options of gcc.
 tidy_cflags = $(filter-out -fno-thread-jumps -fno-caller-saves,$(CFLAGS))
-$(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system_sources) $(app_sources)) tests/unit $(wildcard tests/unit/support))
+$(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system_sources) $(app_sources)) tests/unit tests/vmm $(wildcard tests/unit/support))
 	@mkdir -p $(@D)
 	@{ \
 	    for f in $(filter %.c,$(system_sources)); do echo "$$f	$(CC) $(tidy_cflags) $(ARCH_SYSTEM_FLAGS) -c $$f"; done; \
 	    for f in $(filter %.c,$(app_sources)); do echo "$$f	$(CC) $(tidy_cflags) -c $$f"; done; \
 	    for f in $(wildcard tests/unit/*.c tests/unit/*/*.c tests/host/*.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
+	    for f in $(wildcard tests/vmm/*.c); do echo "$$f	gcc -std=gnu11 $(VMM_FLAGS) -c $$f"; done; \
 	    for f in $(wildcard tests/bench/*.c); do echo "$$f	gcc $(BENCH_FLAGS) -c $$f"; done; \
 	} | awk -F'\t' -v d="$(CURDIR)" 'BEGIN { print "[" } \
 	    { printf "%s{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s\"}", sep, d, $$1, $$2; sep = ",\n" } \

@@ -21,8 +21,10 @@ import time
 from direct import DirectHost, kvm_has_hyperv
 from guest import NO_STATUS, QMP_FILE, Guest, GuestEnded, GuestTimeout, HostError, QmpError
 from nested import NestedHost
+from vmm import VmmError, VmmGuest
+import vmm
 
-__all__ = ["Host", "Guest", "HostError", "GuestEnded", "GuestTimeout", "QmpError", "NO_STATUS", "HYPERV_FLAGS", "VMBUS_DEVICES"]
+__all__ = ["Host", "Guest", "HostError", "GuestEnded", "GuestTimeout", "QmpError", "VmmError", "NO_STATUS", "HYPERV_FLAGS", "VMBUS_DEVICES"]
 
 QEMU = "/usr/bin/qemu-system-x86_64"
 EXIT_PORT = 0xF4
@@ -110,6 +112,25 @@ class Host:
         guest = Guest(self._host, on_console)
         self._guest = guest
         self._host.launch(guest, command)
+        guest.let_go()
+        return guest
+
+    def start_vmm(self, elf, append="", memory_mib=256, devices=("echo-sample",), processors=1, initrd=None, trace=True,
+                  arguments=(), on_console=None):
+        """The same on our own VMM, which `make vmm` builds: no QMP, but guest.command(); devices are those of tests/host.
+
+        arguments are further words of its command line.
+        """
+        self.stop_guest()
+        program = os.path.join(self.build, "barebus-vmm")
+        for path in (program, elf):
+            if not os.path.isfile(path):
+                raise HostError(f"{path} is not there")
+        guest = VmmGuest(self._host, on_console)
+        self._guest = guest
+        keep = self._host.keep_file
+        self._host.launch(guest, vmm.command_line(keep(program), keep(elf), append, memory_mib, devices, processors,
+                                                  keep(initrd) if initrd else None, trace, arguments))
         guest.let_go()
         return guest
 

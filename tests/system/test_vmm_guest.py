@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Our guest on our own VMM: both ends are ours, KVM is between them."""
+import os
+
+from figures import expect, image, lines_with
+from host import NO_STATUS, HostError, VmmError
+
+
+def echo_image(host):
+    return os.path.join(host.build, "guests", "echo.elf")
+
+
+def test_the_guest_connects_exchanges_packets_and_leaves_with_unload(host):
+    with host.start_vmm(echo_image(host), append="rounds=200") as guest:
+        status = guest.wait(30)
+    expect(status == 0, f"the guest left with status {status}", guest)
+    expect(lines_with(guest, "echo: done rounds=200"), "not all packets came back", guest)
+    expect(not lines_with(guest, "warning:|panic:"), "the guest warned of something", guest)
+    messages = guest.messages()
+    names = [name for _, name, _ in messages]
+    expect(names[:2] == ["INITIATE_CONTACT", "VERSION_RESPONSE"], f"the conversation begins with {names[:2]}", guest)
+    expect(messages[0][2]["version"] == "6.0" and messages[1][2]["supported"] == "1", f"contact: {messages[:2]}", guest)
+    expect(names[-2:] == ["UNLOAD", "UNLOAD_COMPLETE"], f"the conversation ends with {names[-2:]}", guest)
+    expect(names.count("OPEN_CHANNEL") == 1 and "CLOSE_CHANNEL" in names, f"channels: {names}", guest)
+
+
+def test_an_older_bus_and_a_second_processor(host):
+    with host.start_vmm(echo_image(host), append="rounds=10", processors=2, arguments=("--vmbus-version", "4.0")) as guest:
+        expect(guest.wait(30) == 0, "the guest failed", guest)
+    asked = [fields["version"] for _, name, fields in guest.messages() if name == "INITIATE_CONTACT"]
+    expect(asked[-1] == "4.0", f"the guest asked for {asked}", guest)
+
+
+def test_commands_reach_the_devices_and_take_them_away(host):
+    with host.start_vmm(image(host), append="run=60") as guest:
+        guest.console.wait_for("hello: pages at=start")
+        expect(guest.command("devices") == ["echo-sample offered"], "it is not in the list", guest)
+        expect(guest.figures("bus")["version"] == "6.0", "the bus has another version", guest)
+        guest.command("rescind echo-sample")
+        expect(guest.command("devices") == ["echo-sample not offered"], "it is still offered", guest)
+        guest.wait_until(lambda: True if any(name == "RELID_RELEASED" for _, name, _ in guest.messages()) else None, 20,
+                         "the guest to release the channel's number")
+        guest.command("offer echo-sample")
+        for line in ("devicse", "device", "device nobody status", "rescind nobody", "devices now"):
+            try:
+                guest.command(line)
+                expect(False, f"'{line}' is taken", guest)
+            except VmmError:
+                pass
+        guest.command("quit")
+        expect(guest.wait(20) == NO_STATUS, "it did not quit", guest)
+    offers = [name for _, name, _ in guest.messages() if name == "OFFER_CHANNEL"]
+    expect(len(offers) == 2, f"{len(offers)} offers", guest)
+
+
+def test_wrong_options_are_named(host):
+    for arguments, names in ((("--memory", "1"), "--memory"), (("--device", "nothing"), "--device"), (("--processors", "5"), "--processors"),
+                             (("--vmbus-version", "5"), "--vmbus-version"), (("--initrd", "/nowhere"), "--initrd"),
+                             (("--kernel", "/init"), "PVH"), (("--nonsense",), "nonsense")):
+        with host.start_vmm(image(host), arguments=arguments) as guest:
+            try:
+                guest.wait(20)
+                expect(False, f"{arguments} are taken", guest)
+            except HostError:
+                pass
+        expect(names in guest.errors, f"{arguments}: {guest.errors}", guest)

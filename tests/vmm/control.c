@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "tests/vmm/control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/vmm/machine.h"
+
+#define LINE_LENGTH 1024u
+
+static struct {
+    struct machine *machine;
+    int listening; /* -1: none */
+    struct source accept;
+    int file; /* -1: nobody is there */
+    struct source input;
+    char line[LINE_LENGTH];
+    size_t used;
+    bool too_long; /* the rest of this line is dropped */
+} control = {.listening = -1, .file = -1};
+
+/* ---- out ---- */
+
+/* Somebody who does not read is waited for; somebody who is gone is noticed when read from. */
+static void send_all(const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t done = send(control.file, text, size, MSG_NOSIGNAL);
+        if (done < 0 && errno == EAGAIN) {
+            struct pollfd room = {.fd = control.file, .events = POLLOUT};
+            (void)poll(&room, 1, -1);
+        } else if (done < 0 && errno != EINTR) {
+            return;
+        } else if (done > 0) {
+            text += done;
+            size -= (size_t)done;
+        }
+    }
+}
+
+static void send_line(const char *mark, const char *text)
+{
+    char line[LINE_LENGTH + 8];
+    int length = snprintf(line, sizeof(line), "%s%s\n", mark, text);
+
+    if (length >= (int)sizeof(line)) {
+        length = (int)sizeof(line) - 1;
+        line[length - 1] = '\n';
+    }
+    send_all(line, (size_t)length);
+}
+
+static void event_line(void *context, const char *text)
+{
+    (void)context;
+    if (control.file >= 0) {
+        send_line("! ", text);
+    } else {
+        say("%s", text);
+    }
+}
+
+const struct host_output control_events = {event_line, NULL};
+
+static void reply_line(void *context, const char *text)
+{
+    (void)context;
+    send_line("| ", text);
+}
+
+static const struct host_output reply = {reply_line, NULL};
+
+/* ---- commands: false where one is refused, with the reason as the last line of the reply ---- */
+
+static struct host_device *find(const char *name, uint32_t *place)
+{
+    struct host_device *device = devices_find(&control.machine->devices, name, place);
+
+    if (device == NULL) {
+        host_print(&reply, "there is no device '%s'", name);
+    }
+    return device;
+}
+
+static bool list_devices(char *rest)
+{
+    const struct devices *devices = &control.machine->devices;
+
+    (void)rest;
+    for (uint32_t i = 0; i < devices->count; i++) {
+        host_print(&reply, "%s %s", devices->list[i]->name,
+                   devices->offered[i] ? "offered" : "not offered");
+    }
+    return true;
+}
+
+static bool command_device(char *rest)
+{
+    const char *name = strsep(&rest, " ");
+    struct host_device *device = find(name, NULL);
+
+    return device != NULL && host_device_command(device, rest != NULL ? rest : "", &reply);
+}
+
+static bool rescind(char *rest)
+{
+    uint32_t place;
+    struct host_device *device = find(rest, &place);
+
+    if (device == NULL) {
+        return false;
+    }
+    if (!control.machine->devices.offered[place]) {
+        host_print(&reply, "'%s' is not offered", rest);
+        return false;
+    }
+    control.machine->devices.offered[place] = false;
+    host_device_disable(device);
+    return true;
+}
+
+static bool offer(char *rest)
+{
+    uint32_t place;
+    struct host_device *device = find(rest, &place);
+
+    if (device == NULL) {
+        return false;
+    }
+    if (control.machine->devices.offered[place]) {
+        host_print(&reply, "'%s' is offered already", rest);
+        return false;
+    }
+    if (!host_device_enable(device, &reply)) {
+        return false;
+    }
+    control.machine->devices.offered[place] = true;
+    host_device_start(device);
+    return true;
+}
+
+static bool print_bus(char *rest)
+{
+    struct vmbus_server *server = control.machine->bus.server;
+    uint32_t version = vmbus_server_version(server);
+    struct vmbus_server_statistics s;
+
+    (void)rest;
+    vmbus_server_statistics(server, &s);
+    host_print(&reply, "version=%u.%u idle=%d", (unsigned)(version >> 16),
+               (unsigned)(version & 0xFFFF), vmbus_server_is_idle(server));
+    host_print(&reply,
+               "messages=%" PRIu64 " refused=%" PRIu64 " malformed=%" PRIu64 " unknown=%" PRIu64
+               " unexpected=%" PRIu64,
+               s.messages, s.messages_refused, s.messages_malformed, s.messages_unknown,
+               s.messages_unexpected);
+    host_print(&reply,
+               "posted=%" PRIu64 " posts-failed=%" PRIu64 " signals=%" PRIu64
+               " signals-unknown=%" PRIu64 " events-failed=%" PRIu64,
+               s.posted, s.posts_failed, s.signals, s.signals_unknown, s.events_failed);
+    host_print(&reply,
+               "gpadls=%" PRIu64 " gpadl-pages=%" PRIu64 " gpadls-refused=%" PRIu64
+               " opens-refused=%" PRIu64,
+               s.gpadls, s.gpadl_pages, s.gpadls_refused, s.opens_refused);
+    return true;
+}
+
+static bool stop_processors(char *rest)
+{
+    (void)rest;
+    vcpus_want(control.machine, VCPUS_STAND);
+    return true;
+}
+
+static bool continue_processors(char *rest)
+{
+    (void)rest;
+    vcpus_want(control.machine, VCPUS_RUN);
+    return true;
+}
+
+static bool quit(char *rest)
+{
+    (void)rest;
+    machine_end(control.machine, MACHINE_QUIT, 0);
+    return true;
+}
+
+static bool help(char *rest);
+
+static const struct {
+    const char *name;
+    const char *arguments; /* "": none */
+    const char *purpose;
+    bool (*run)(char *rest);
+} commands[] = {
+    {"devices", "", "each device by its name, and whether it is offered", list_devices},
+    {"device", "NAME COMMAND", "a command of the device's own; its 'help' lists them",
+     command_device},
+    {"rescind", "NAME", "takes a device back from the guest", rescind},
+    {"offer", "NAME", "offers it again", offer},
+    {"bus", "", "the version in use, and what was counted", print_bus},
+    {"stop", "", "the guest's processors stand still", stop_processors},
+    {"continue", "", "and go on", continue_processors},
+    {"quit", "", "ends the guest and this program", quit},
+    {"help", "", "this list", help},
+};
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static bool help(char *rest)
+{
+    (void)rest;
+    for (size_t i = 0; i < COMMANDS; i++) {
+        host_print(&reply, "%s%s%s: %s", commands[i].name,
+                   *commands[i].arguments != '\0' ? " " : "", commands[i].arguments,
+                   commands[i].purpose);
+    }
+    return true;
+}
+
+static bool run(char *line)
+{
+    const char *name = strsep(&line, " ");
+
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) != 0) {
+            continue;
+        }
+        if ((line == NULL) != (*commands[i].arguments == '\0')) {
+            host_print(&reply, "usage: %s %s", name, commands[i].arguments);
+            return false;
+        }
+        return commands[i].run(line);
+    }
+    host_print(&reply, "there is no command '%s'; 'help' lists them", name);
+    return false;
+}
+
+/* ---- in ---- */
+
+static void take(char byte)
+{
+    if (byte != '\n') {
+        if (control.used == LINE_LENGTH - 1) {
+            control.too_long = true;
+        } else {
+            control.line[control.used++] = byte;
+        }
+        return;
+    }
+    control.line[control.used] = '\0';
+    control.used = 0;
+    if (control.too_long) {
+        control.too_long = false;
+        send_line("| ", "the line is too long");
+        send_line("error", "");
+    } else if (control.line[0] != '\0') {
+        send_line(run(control.line) ? "ok" : "error", "");
+    }
+}
+
+static void hang_up(void)
+{
+    source_remove(&control.input);
+    (void)close(control.file);
+    control.file = -1;
+    control.used = 0;
+    if (control.listening >= 0) {
+        source_rearm(&control.accept);
+    }
+}
+
+/* One command may wait, and this not be entered meanwhile: the source is armed behind it. */
+static void input(void *context)
+{
+    char bytes[LINE_LENGTH];
+    ssize_t count = recv(control.file, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+    (void)context;
+    if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
+        hang_up();
+        return;
+    }
+    for (ssize_t i = 0; i < count; i++) {
+        take(bytes[i]);
+    }
+    source_rearm(&control.input);
+}
+
+static void talk_on(int file, const char *option)
+{
+    control.file = file;
+    if (!source_watch(&control.input, file, IRQL_PASSIVE, input, NULL)) {
+        die("option %s: %s", option, strerror(errno));
+    }
+}
+
+/* One at a time: the next one is taken when this one hangs up. */
+static void connected(void *context)
+{
+    int file = accept4(control.listening, NULL, NULL, SOCK_CLOEXEC);
+
+    (void)context;
+    if (file < 0) {
+        source_rearm(&control.accept);
+        return;
+    }
+    talk_on(file, "--control");
+}
+
+void control_start(struct machine *machine, const struct options *options)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    control.machine = machine;
+    if (options->control_file >= 0) {
+        talk_on(options->control_file, "--control-file");
+    }
+    if (options->control == NULL) {
+        return;
+    }
+    if (strlen(options->control) >= sizeof(address.sun_path)) {
+        die("option --control: '%s' is too long for the name of a socket", options->control);
+    }
+    memcpy(address.sun_path, options->control, strlen(options->control) + 1);
+    (void)unlink(options->control); /* of a process that is gone */
+    control.listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (control.listening < 0 ||
+        bind(control.listening, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        listen(control.listening, 1) != 0 ||
+        !source_watch(&control.accept, control.listening, IRQL_PASSIVE, connected, NULL)) {
+        die("option --control: %s: %s", options->control, strerror(errno));
+    }
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/vmm/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/vmm/executive.h"
+#include "vmbus/protocol.h"
+
+#define MEMORY_MIB_DEFAULT 256u
+
+static void set_kernel(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    options->kernel = value;
+}
+
+static void set_initrd(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    options->initrd = value;
+}
+
+static void set_append(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    options->append = value;
+}
+
+static uint64_t number(const char *name, const char *value, uint64_t least, uint64_t most)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long long result = strtoull(value, &end, 0);
+    if (errno != 0 || end == value || *end != '\0' || *value == '-' || result < least ||
+        result > most) {
+        die("option --%s: '%s' is no number from %llu to %llu", name, value,
+            (unsigned long long)least, (unsigned long long)most);
+    }
+    return result;
+}
+
+static void set_memory(struct options *options, const char *name, const char *value)
+{
+    options->memory_mib = number(name, value, MEMORY_MIB_MINIMUM, MEMORY_MIB_MAXIMUM);
+}
+
+static void set_processors(struct options *options, const char *name, const char *value)
+{
+    options->processors = (uint32_t)number(name, value, 1, VCPUS_MAXIMUM);
+}
+
+static void set_debug_exit(struct options *options, const char *name, const char *value)
+{
+    options->debug_exit = (uint32_t)number(name, value, 1, UINT16_MAX - 3);
+}
+
+static void set_vmbus_version(struct options *options, const char *name, const char *value)
+{
+    unsigned major;
+    unsigned minor;
+    char rest;
+
+    if (sscanf(value, "%u.%u%c", &major, &minor, &rest) != 2 || major > UINT16_MAX ||
+        minor > UINT16_MAX) {
+        die("option --%s: '%s' is no version like 5.3", name, value);
+    }
+    options->vmbus_version = VMBUS_VERSION(major, minor);
+}
+
+static void add_device(struct options *options, const char *name, const char *value)
+{
+    if (options->device_count == DEVICES_MAXIMUM) {
+        die("option --%s: more than %u devices", name, DEVICES_MAXIMUM);
+    }
+    options->devices[options->device_count++] = value;
+}
+
+static void set_control(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    options->control = value;
+}
+
+static void set_control_file(struct options *options, const char *name, const char *value)
+{
+    options->control_file = (int)number(name, value, 0, INT32_MAX);
+}
+
+static void set_trace(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    options->trace = true;
+}
+
+static void help(struct options *options, const char *name, const char *value);
+
+static const struct {
+    const char *name;
+    const char *argument; /* NULL: takes none */
+    const char *text;
+    void (*set)(struct options *options, const char *name, const char *value);
+} table[] = {
+    {"kernel", "FILE", "the kernel: an ELF file with a PVH entry (ours, or Linux' vmlinux)",
+     set_kernel},
+    {"initrd", "FILE", "an initial file system, handed over with it", set_initrd},
+    {"append", "WORDS", "the kernel's command line", set_append},
+    {"memory", "MIB", "the guest's memory (256)", set_memory},
+    {"processors", "N", "virtual processors, 1 to 4 (1)", set_processors},
+    {"device", "NAME[,OPTIONS]", "a device on the bus, see below; may be given several times",
+     add_device},
+    {"vmbus-version", "M.N", "the newest version of VMBus that is offered (the newest there is)",
+     set_vmbus_version},
+    {"debug-exit", "PORT", "an I/O port to which a guest writes its status (0 to 127) and ends",
+     set_debug_exit},
+    {"control", "SOCKET", "a socket by name on which commands are taken, a line each; try 'help'",
+     set_control},
+    {"control-file", "N", "the same on an open file", set_control_file},
+    {"trace", NULL, "each message of the bus, decoded, on standard error", set_trace},
+    {"help", NULL, "this text", help},
+};
+#define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
+
+static void help(struct options *options, const char *name, const char *value)
+{
+    (void)options;
+    (void)name;
+    (void)value;
+    (void)printf("usage: " VMM_NAME " --kernel FILE [options]\n"
+                 "Runs a guest on KVM with Hyper-V's interface and VMBus devices. Its first serial "
+                 "port is standard input and output.\n\n");
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        (void)printf("  --%s%s%s\n        %s\n", table[i].name,
+                     table[i].argument != NULL ? " " : "",
+                     table[i].argument != NULL ? table[i].argument : "", table[i].text);
+    }
+    (void)printf("\nDevices:\n");
+    devices_print_help();
+    (void)printf("\nThe exit status is 2 * s + 1 for a status s that the guest wrote, 0 after a "
+                 "power-off or reset,\n2 if something could not be done, 4 if the guest could not "
+                 "go on.\n");
+    exit(EXIT_SUCCESS);
+}
+
+void options_parse(struct options *options, int count, char **words)
+{
+    struct option long_options[TABLE_SIZE + 1] = {{0}};
+
+    *options = (struct options){
+        .append = "",
+        .memory_mib = MEMORY_MIB_DEFAULT,
+        .processors = 1,
+        .control_file = -1,
+    };
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        long_options[i].name = table[i].name;
+        long_options[i].has_arg = table[i].argument != NULL ? required_argument : no_argument;
+    }
+    for (;;) {
+        int index = 0;
+        int found = getopt_long(count, words, "", long_options, &index);
+        if (found == -1) {
+            break;
+        }
+        if (found != 0) {
+            die("see --help"); /* getopt has said what is wrong */
+        }
+        table[index].set(options, table[index].name, optarg);
+    }
+    if (optind < count) {
+        die("'%s' is no option; see --help", words[optind]);
+    }
+    if (options->kernel == NULL) {
+        die("option --kernel is missing; see --help");
+    }
+}
