@@ -227,7 +227,7 @@ $(BUILD)/bench/libbarebus-bench.a: tests/unit/archive.sh $(bench_objects)
 	@bash tests/unit/archive.sh $@ $(test_support:%.c=$(BUILD)/bench/%.o) -- $(host_sources:%.c=$(BUILD)/bench/%.o)
 
 $(bench_programs): $(BUILD)/bench/%: $(BUILD)/bench/tests/bench/%.o $(BUILD)/bench/libbarebus-bench.a
-	@gcc -pthread -o $@ $^
+	@gcc -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 .PHONY: bench
 ## bench: measures and prints the figures of README.md

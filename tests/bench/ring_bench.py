@@ -35,7 +35,7 @@ def counts(program):
         for name in glob.glob(folder + "/out.*"):
             with open(name) as dump:
                 text = dump.read()
-            trigger = re.search(r"Client Request: (\w+) (\d+) (\d+) (\d+)", text)
+            trigger = re.search(r"Client Request: ([\w-]+) (\d+) (\d+) (\d+)", text)
             total = re.search(r"^(?:summary|totals): (\d+)", text, re.M)
             if trigger and total:
                 kind, payload, burst, packets = trigger.groups()
