@@ -116,8 +116,13 @@ static VOID process_packet(VMBCHANNEL channel, VMBPACKETCOMPLETION packet, PVOID
 
 static VOID processing_complete(VMBCHANNEL channel, UINT32 count)
 {
+    struct end *end = end_of(channel);
+
     (void)count;
-    end_of(channel)->batches++;
+    end->batches++;
+    if (end->on_batch != NULL) {
+        end->on_batch(end);
+    }
 }
 
 void pair_keep(struct end *end, VMBPACKETCOMPLETION packet, void *buffer, UINT32 length,

@@ -36,6 +36,7 @@ struct end {
     unsigned kept_count;
     unsigned packets;
     unsigned batches;
+    void (*on_batch)(struct end *end);
     enum irql level; /* of the last delivery */
     UINT8 last[65536];
     UINT32 last_length;

@@ -92,6 +92,8 @@ int test_exit_status(void);
 /* For expect_panic(). */
 jmp_buf *test_expect_end(void);
 void test_end_seen(void);
+/* Instead of the latter: there was none. */
+void test_expect_no_end(void);
 
 /* For panic() and arch_exit() of the host build: does not return; fails the test unless an end was
  * expected. */

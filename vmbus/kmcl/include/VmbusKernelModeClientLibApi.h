@@ -846,9 +846,10 @@ FN_VMB_CONVERT_VMBUS_HANDLE_TO_KERNEL_HANDLE VmbConvertVmbusHandleToKernelHandle
  * VmbChannelPacketGetExternalData()). One mapping of a GPADL at a time. The guest waits with its
  * VmbChannelDeleteGpadl() until it is unmapped. Flags: VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY.
  *
- * From EvtChannelOpened to EvtChannelClosed, whatever is left then the library unmaps, with a
- * warning (ours). At most DISPATCH (ours). STATUS_SUCCESS. Otherwise *Mdl = NULL and (ours):
- * STATUS_INVALID_PARAMETER_1; STATUS_INVALID_PARAMETER flags, or no such GPADL;
+ * From EvtChannelOpened until the channel begins to close (ours: no more in EvtChannelSuspend
+ * then). What is mapped stays until EvtChannelClosed returns; whatever is left then the library
+ * unmaps, with a warning (ours). At most DISPATCH (ours). STATUS_SUCCESS. Otherwise *Mdl = NULL and
+ * (ours): STATUS_INVALID_PARAMETER_1; STATUS_INVALID_PARAMETER flags, or no such GPADL;
  * STATUS_INVALID_DEVICE_REQUEST not open, a client's channel, or it is mapped or being deleted;
  * STATUS_INSUFFICIENT_RESOURCES pages that cannot be mapped, or no memory. DDI:
  * fn_vmb_channel_map_gpadl
