@@ -43,6 +43,19 @@ bool arch_console_write(const char *text, uint32_t length);
  * table. */
 bool arch_map_memory(uint64_t base, uint64_t size);
 
+/*
+ * What else lies in the machine's memory: firmware's tables; a framebuffer, written without waiting
+ * for each write; code and data of firmware's runtime services, all of it writable and executable.
+ * Maps whole pages one to one; those that are mapped already stay as they are. False: no page for a
+ * table, or an address that no map reaches.
+ */
+enum arch_mapping {
+    ARCH_MAPPING_READ_ONLY,
+    ARCH_MAPPING_FRAMEBUFFER,
+    ARCH_MAPPING_FIRMWARE,
+};
+bool arch_map_range(uint64_t base, uint64_t size, enum arch_mapping mapping);
+
 /* Makes one page, mapped already, executable and read-only (the hypercall page). */
 bool arch_map_executable(uint64_t address);
 

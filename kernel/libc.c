@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "arch/cpu.h"
+#include "kernel/console.h"
 #include "kernel/exit.h"
 #include "kernel/heap.h"
 
@@ -98,12 +98,12 @@ int write(int file, const void *bytes, size_t count)
     }
     for (size_t i = 0; i < count; i++) {
         if (text[i] == '\n') {
-            (void)arch_console_write(text + from, (uint32_t)(i - from));
-            (void)arch_console_write("\r\n", 2);
+            console_write(text + from, i - from);
+            console_write("\r\n", 2);
             from = i + 1;
         }
     }
-    (void)arch_console_write(text + from, (uint32_t)(count - from));
+    console_write(text + from, count - from);
     return (int)count;
 }
 

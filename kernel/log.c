@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
-#include "arch/cpu.h"
 #include "kernel/clock.h"
+#include "kernel/console.h"
 #include "kernel/format.h"
 
 #define LINE_LENGTH 200u
@@ -21,10 +21,8 @@ __attribute__((format(printf, 4, 5))) static size_t append(char *line, size_t us
     return used;
 }
 
-/*
- * The line is built on the stack and goes out with interrupts off, so that lines of different
- * levels never mix.
- */
+/* The line is built on the stack and goes out as a whole, so that lines of different levels never
+ * mix. */
 static void log_line(const char *component, const char *mark, const char *format, va_list arguments)
 {
     char line[LINE_LENGTH + sizeof("\r\n")];
@@ -36,9 +34,7 @@ static void log_line(const char *component, const char *mark, const char *format
     used += format_text(line + used, LINE_LENGTH + 1 - used, format, arguments);
     line[used++] = '\r';
     line[used++] = '\n';
-    bool interrupts = arch_interrupts_disable();
-    (void)arch_console_write(line, (uint32_t)used);
-    arch_interrupts_restore(interrupts);
+    console_write(line, used);
 }
 
 void log_info(const char *component, const char *format, ...)

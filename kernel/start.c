@@ -10,6 +10,7 @@
 #include "kernel/init.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
+#include "kernel/screen.h"
 
 /*
  * Choice: below this a guest with VMBus, its rings and a driver does not come up; refusing at once
@@ -69,6 +70,9 @@ _Noreturn void kernel_start(struct boot_info *info)
         leave_for_lack_of_memory(usable);
     }
     pages_initialise(&info->memory);
+    if (info->framebuffer.base != 0) {
+        screen_start(&info->framebuffer);
+    }
     arch_initialise_interrupts();
     arch_interrupts_enable();
 

@@ -27,6 +27,18 @@
 #define MAP_DATA      (ENTRY_PRESENT | ENTRY_WRITABLE | ENTRY_NO_EXECUTE)
 #define MAP_DEVICE    (MAP_DATA | ENTRY_WRITE_THROUGH | ENTRY_UNCACHED)
 
+/*
+ * An entry chooses one of eight memory types by three of its bits; the type with write-through
+ * alone is not used for what it is after a reset, but for the framebuffer: write-combining (Intel
+ * SDM volume 3, "Page Attribute Table").
+ */
+#define MAP_FRAMEBUFFER        (MAP_DATA | ENTRY_WRITE_THROUGH)
+#define MAP_FIRMWARE           (ENTRY_PRESENT | ENTRY_WRITABLE)
+#define MSR_MEMORY_TYPES       0x277u
+#define MEMORY_TYPES           UINT64_C(0x0007040600070106) /* after a reset, but type 1 */
+#define CPUID_FEATURES         1u
+#define CPUID_FEATURES_EDX_PAT (1u << 16)
+
 #define ENTRIES      512u
 #define LEVELS       4u
 #define CR0_PROTECT  (UINT64_C(1) << 16) /* read-only pages are so for the kernel too */
@@ -211,6 +223,39 @@ bool arch_map_memory(uint64_t base, uint64_t size)
     if (!map_range(base, end, MAP_DATA)) {
         unmap_range(base, end);
         return false;
+    }
+    return true;
+}
+
+static uint64_t flags_of(enum arch_mapping mapping)
+{
+    switch (mapping) {
+    case ARCH_MAPPING_FRAMEBUFFER:
+        return MAP_FRAMEBUFFER;
+    case ARCH_MAPPING_FIRMWARE:
+        return MAP_FIRMWARE;
+    default:
+        return MAP_CONSTANTS;
+    }
+}
+
+bool arch_map_range(uint64_t base, uint64_t size, enum arch_mapping mapping)
+{
+    uint64_t end;
+    unsigned level;
+
+    if (__builtin_add_overflow(base, size, &end) || end > MEMORY_MAP_LIMIT) {
+        return false;
+    }
+    if (mapping == ARCH_MAPPING_FRAMEBUFFER &&
+        (cpuid(CPUID_FEATURES, 0).edx & CPUID_FEATURES_EDX_PAT) != 0) {
+        msr_write(MSR_MEMORY_TYPES, MEMORY_TYPES);
+    }
+    for (uint64_t page = base & ~(uint64_t)(PAGE_SIZE - 1); page < end; page += PAGE_SIZE) {
+        if ((*find_entry(page, &level) & ENTRY_PRESENT) == 0 &&
+            !map_range(page, page + PAGE_SIZE, flags_of(mapping))) {
+            return false;
+        }
     }
     return true;
 }

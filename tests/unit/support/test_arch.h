@@ -64,6 +64,9 @@ unsigned test_halts(void);
 const char *test_console(void);
 void test_console_clear(void);
 
+/* What arch_map_range() allows: addresses from `first` up to `end`; nothing after the setup. */
+void test_map_range_allow(const void *first, const void *end);
+
 /* Memory mapped with arch_map_memory(): how many calls, what they answer. */
 extern bool test_map_memory_works;
 extern unsigned test_map_memory_calls;

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KERNEL_CONSOLE_H
+#define KERNEL_CONSOLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Where text for a reader goes: to the architecture's own console, to the log memory, and to every
+ * sink that was registered.
+ */
+struct console_sink {
+    struct console_sink *next;
+    /* Interrupts are off. Must not allocate, wait, log or panic. */
+    void (*write)(const char *text, size_t length);
+    bool busy; /* the console's own */
+};
+
+/* Shows the sink what the log memory holds, and from then on all that is written. For ever. */
+void console_sink_register(struct console_sink *sink);
+
+/*
+ * Lines end in "\r\n". Any IRQL, and in exceptions and panics: a sink that broke amid its work is
+ * left out of what is written meanwhile.
+ */
+void console_write(const char *text, size_t length);
+
+#endif
