@@ -36,6 +36,9 @@ uint64_t arch_counter_frequency(void);
  * state. */
 _Noreturn void arch_exit(int status);
 
+/* Starts the machine over. Interrupts may be in any state. */
+_Noreturn void arch_restart(void);
+
 /* Raw console output, byte by byte; false if there is no device. */
 bool arch_console_write(const char *text, uint32_t length);
 

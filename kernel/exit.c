@@ -15,18 +15,28 @@ void exit_hook_register(struct exit_hook *hook)
     hooks = hook;
 }
 
-_Noreturn void kernel_exit(int status)
+/* Taken off before it is called: a hook that ends the guest itself goes on with the next one. */
+static void run_hooks(const char *what)
 {
     if (irql_current() != IRQL_PASSIVE) {
-        panic("exit with status %d at %s level", status, irql_name(irql_current()));
+        panic("%s at %s level", what, irql_name(irql_current()));
     }
-    /* Taken off before it is called: a hook that ends the guest itself goes on with the next one.
-     */
     while (hooks != NULL) {
         struct exit_hook *hook = hooks;
         hooks = hook->next;
         hook->leave();
     }
     (void)arch_interrupts_disable();
+}
+
+_Noreturn void kernel_exit(int status)
+{
+    run_hooks("exit");
     arch_exit(status);
+}
+
+_Noreturn void kernel_restart(void)
+{
+    run_hooks("restart");
+    arch_restart();
 }

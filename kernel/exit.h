@@ -21,7 +21,10 @@ enum exit_status {
 /* Runs the exit hooks, latest registered first, each once, then ends the guest. IRQL_PASSIVE. */
 _Noreturn void kernel_exit(int status);
 
-/* Called at kernel_exit() at IRQL_PASSIVE; may wait within limits. */
+/* The same, but the machine starts over, as after a reset. IRQL_PASSIVE. */
+_Noreturn void kernel_restart(void);
+
+/* Called at kernel_exit() and kernel_restart() at IRQL_PASSIVE; may wait within limits. */
 struct exit_hook {
     struct exit_hook *next;
     void (*leave)(void);

@@ -5,7 +5,7 @@
 
 /* A processor that meets an exception without a table to serve it resets the machine (Intel SDM,
  * "Double Fault"). */
-static _Noreturn void reset(void)
+_Noreturn void arch_restart(void)
 {
     static const struct __attribute__((packed)) {
         uint16_t limit;
@@ -26,5 +26,5 @@ _Noreturn void arch_exit(int status)
     if (port != 0 && port <= UINT16_MAX) {
         port_write8((uint16_t)port, (uint8_t)status);
     }
-    reset();
+    arch_restart();
 }

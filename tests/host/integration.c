@@ -187,7 +187,9 @@ static bool take_versions(struct host_integration *integration, const UINT8 *bod
     host_device_event(&integration->device, "version %u.%u, framework %u.%u", answer.version.major,
                       answer.version.minor, answer.framework.major, answer.framework.minor);
     enter(integration, HOST_INTEGRATION_IDLE);
-    integration->service->negotiated(integration);
+    if (integration->service->negotiated != NULL) {
+        integration->service->negotiated(integration);
+    }
     return true;
 }
 

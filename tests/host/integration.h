@@ -24,7 +24,7 @@ struct host_integration_service {
     UINT32 message_size;                                            /* of the longest */
     struct integration_version versions[HOST_INTEGRATION_VERSIONS]; /* offered; to 0.0 */
 
-    /* A version was agreed on. At most DISPATCH. */
+    /* A version was agreed on. May be NULL. At most DISPATCH. */
     void (*negotiated)(struct host_integration *integration);
 
     /* The answer to host_integration_request(); its body, of `size` bytes as the guest says,

@@ -70,9 +70,21 @@ static void exiting_at_dispatch_level_panics(void **state)
     irql_lower(previous);
 }
 
+static void a_restart_runs_the_hooks_too(void **state)
+{
+    (void)state;
+    static struct exit_hook a = {.leave = leave_a};
+
+    exit_hook_register(&a);
+    expect_panic(kernel_restart());
+    assert_string_equal(test_panic_message(), "restart");
+    assert_string_equal(order, "a");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_restart_runs_the_hooks_too, setup),
         cmocka_unit_test_setup(hooks_run_once_the_latest_first, setup),
         cmocka_unit_test_setup(a_hook_that_exits_does_not_stop_the_others, setup),
         cmocka_unit_test_setup(exiting_at_dispatch_level_panics, setup),

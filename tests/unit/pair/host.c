@@ -146,6 +146,10 @@ static VOID peer_received(VMBCHANNEL channel, VMBPACKETCOMPLETION packet, PVOID 
     memcpy(peer->received, buffer, length);
     peer->length = length;
     peer->count++;
+    if (peer->reads_nothing) {
+        peer->held = packet;
+        return;
+    }
     VmbChannelPacketComplete(packet, NULL, 0);
 }
 
@@ -213,8 +217,26 @@ const UINT8 *peer_next(struct peer *peer)
     return peer->received;
 }
 
+void peer_stops_reading(struct peer *peer)
+{
+    peer->reads_nothing = true;
+    VmbChannelSetTransactionQuota(peer->channel, 1);
+}
+
+void peer_reads(struct peer *peer)
+{
+    VMBPACKETCOMPLETION held = peer->held;
+
+    peer->reads_nothing = false;
+    peer->held = NULL;
+    if (held != NULL) {
+        VmbChannelPacketComplete(held, NULL, 0);
+    }
+}
+
 void peer_end(struct peer *peer)
 {
+    peer_reads(peer);
     VmbChannelDisable(peer->channel);
     VmbChannelCleanup(peer->channel);
     peer->channel = NULL;

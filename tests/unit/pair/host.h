@@ -45,12 +45,18 @@ struct peer {
     UINT32 length;
     unsigned count;
     unsigned fetched;
+    bool reads_nothing; /* but one packet, until peer_reads() */
+    VMBPACKETCOMPLETION held;
 };
 
 void peer_make(struct peer *peer, bool is_server, const GUID *device_class, const GUID *instance,
                bool is_pipe);
 void peer_send(struct peer *peer, const void *bytes, UINT32 length);
 void peer_end(struct peer *peer);
+
+/* From here on it takes no more than one packet out of its ring; and it goes on. */
+void peer_stops_reading(struct peer *peer);
+void peer_reads(struct peer *peer);
 
 /* The one packet that came since the last call, after everything has settled. */
 const UINT8 *peer_next(struct peer *peer);

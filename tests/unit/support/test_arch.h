@@ -88,7 +88,8 @@ extern unsigned test_map_memory_calls;
         assert_int_equal(test_exit_status(), (status));                                            \
     } while (0)
 
-/* The message of the last panic that was expected; the status of the last arch_exit(). */
+/* The message of the last panic that was expected, "exit" or "restart" if it was none; the status
+ * of the last arch_exit(). */
 const char *test_panic_message(void);
 int test_exit_status(void);
 
