@@ -142,6 +142,9 @@ def main():
     parser.add_argument("--build", default="build", help="the build folder")
     parser.add_argument("--append", default="", help="words for the guest's command line")
     parser.add_argument("--memory", type=int, default=256, metavar="MIB")
+    parser.add_argument("--vmm", action="store_true", help="on our own VMM instead of QEMU (make vmm builds it)")
+    parser.add_argument("--device", action="append", metavar="NAME[,OPTIONS]", help="of the VMM; may be given several times (all)")
+    parser.add_argument("--processors", type=int, default=1, metavar="N")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="end the guest after this time")
     parser.add_argument("--host", choices=("direct", "nested"), help="do not choose by what this machine's KVM can do")
     options = parser.parse_args()
@@ -161,8 +164,13 @@ def main():
     # An ordinary end, so that every with statement below is left in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with Host(deps=options.deps, kind=options.host, say=say) as host:
-            with host.start(options.elf, append=options.append, memory_mib=options.memory, on_console=show) as guest:
+        with Host(deps=options.deps, build=options.build, kind=options.host, say=say) as host:
+            more = {}
+            if options.vmm:
+                more = {"devices": options.device or ("all",), "trace": False}
+            start = host.start_vmm if options.vmm else host.start
+            with start(options.elf, append=options.append, memory_mib=options.memory, processors=options.processors, on_console=show,
+                       **more) as guest:
                 say("the guest runs")
                 status = guest.wait(options.timeout)
     except (HostError, GuestTimeout, GuestEnded, QmpError) as error:

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "kernel/pages.h"
+#include "tests/vmm/acpi.h"
 #include "tests/vmm/machine.h"
 
 /*
@@ -278,6 +279,7 @@ void boot_load(struct machine *machine)
         .module_count = options->initrd != NULL ? 1 : 0,
         .modules = options->initrd != NULL ? START_INFO + offsetof(struct boot_page, initrd) : 0,
         .command_line = COMMAND_LINE,
+        .rsdp = acpi_write(machine),
         .memory_map = START_INFO + offsetof(struct boot_page, map),
         .memory_map_entries = fill_memory_map(machine, page->map),
     };

@@ -17,6 +17,7 @@ void devices_print_help(void)
 {
     const struct host_output output = {print_help_line, NULL};
 
+    (void)printf("  " DEVICES_ALL ": one of each of these\n");
     host_device_help(&output);
 }
 
@@ -28,21 +29,37 @@ static void print_error(void *context, const char *text)
 
 static const struct host_output errors = {print_error, NULL};
 
+static void create(struct devices *devices, HANDLE bus, const char *text,
+                   const struct host_output *events)
+{
+    struct host_device *device = host_device_create(bus, text, events, &errors);
+
+    if (device == NULL) {
+        die("option --device: '%s' cannot be made", text);
+    }
+    if (devices_find(devices, device->name, NULL) != NULL) {
+        die("option --device: '%s': there is a device of this name; give it another with name=",
+            text);
+    }
+    if (devices->count == DEVICES_MAXIMUM) {
+        die("option --device: more than %u devices", DEVICES_MAXIMUM);
+    }
+    devices->list[devices->count++] = device;
+}
+
 void devices_create(struct devices *devices, struct vmbus_server *server, const char *const *texts,
                     uint32_t count, const struct host_output *events)
 {
     HANDLE bus = KmclServerHandle(server);
 
     for (uint32_t i = 0; i < count; i++) {
-        struct host_device *device = host_device_create(bus, texts[i], events, &errors);
-        if (device == NULL) {
-            die("option --device: '%s' cannot be made", texts[i]);
+        if (strcmp(texts[i], DEVICES_ALL) != 0) {
+            create(devices, bus, texts[i], events);
+            continue;
         }
-        if (devices_find(devices, device->name, NULL) != NULL) {
-            die("option --device: '%s': there is a device of this name; give it another with name=",
-                texts[i]);
+        for (uint32_t type = 0; host_device_types[type] != NULL; type++) {
+            create(devices, bus, host_device_types[type]->name, events);
         }
-        devices->list[devices->count++] = device;
     }
 }
 

@@ -11,7 +11,8 @@
 #include "tests/host/device.h"
 #include "vmbus/server/server.h"
 
-#define DEVICES_MAXIMUM 16u /* choice */
+#define DEVICES_MAXIMUM 16u   /* choice */
+#define DEVICES_ALL     "all" /* in place of a name: one of each type */
 
 struct devices {
     struct host_device *list[DEVICES_MAXIMUM];

@@ -15,16 +15,31 @@ $(BUILD)/vmm/%.o: %.c Makefile tests/vmm/rules.mk
 	@echo "  VMMCC   $<"
 	@$(VMMCC) $(if $(filter tests/%,$<),-std=gnu11,-std=c11) $(VMM_FLAGS) -MMD -MP -c $< -o $@
 
+# iasl's notices go to its standard output; what is wrong, to the standard error.
+$(BUILD)/vmm/dsdt.c: tests/vmm/dsdt.asl
+	@mkdir -p $(@D)
+	@echo "  IASL    $<"
+	@iasl -vs -p $(BUILD)/vmm/dsdt -tc $< >$(BUILD)/vmm/dsdt.log 2>&1 || { cat $(BUILD)/vmm/dsdt.log >&2; exit 1; }
+	@mv $(BUILD)/vmm/dsdt.hex $@
+
+$(BUILD)/vmm/dsdt.o: $(BUILD)/vmm/dsdt.c
+	@$(VMMCC) -std=c11 -c $< -o $@
+
 $(BUILD)/vmm/library.a: $(call vmm_objects,$(vmm_library))
 	@rm -f $@
 	@ar rcsP $@ $^
 
-$(BUILD)/barebus-vmm: $(call vmm_objects,$(vmm_own)) $(BUILD)/vmm/library.a
+$(BUILD)/barebus-vmm: $(call vmm_objects,$(vmm_own)) $(BUILD)/vmm/dsdt.o $(BUILD)/vmm/library.a
 	@echo "  LINK    $@"
 	@$(VMMCC) -static -pthread -Wl,--gc-sections -o $@ $^
 
-.PHONY: vmm
+.PHONY: vmm run-vmm
 ## vmm: builds build/barebus-vmm, a VMM on KVM with Hyper-V's interface and VMBus devices (its --help says more)
 vmm: $(BUILD)/barebus-vmm
+
+## run-vmm: boots an application on that VMM with all its devices and shows its console (APP, APPEND as for run)
+run-vmm: deps
+	@$(parallel_make) $(BUILD)/$(APP).elf vmm
+	@python3 tests/system/host.py --vmm --build $(BUILD) --deps $(DEPS) --append "$(APPEND)" $(BUILD)/$(APP).elf
 
 -include $(shell find $(BUILD)/vmm -name '*.d' 2>/dev/null)
