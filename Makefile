@@ -27,14 +27,14 @@ drivers := $(patsubst %/,%,$(wildcard drivers/*/))
 apps    := $(patsubst apps/%/,%,$(wildcard apps/*/))
 
 # A folder is a module. These go into every image; what nothing refers to is dropped by the linker.
-modules := boot boot/$(ARCH) arch/$(ARCH) kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers)
+modules := boot boot/$(ARCH) arch arch/$(ARCH) kernel kernel/$(C_LIBRARY) hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers)
 
 sources_of = $(wildcard $(1)/*.c) $(wildcard $(1)/*.S)
 objects_of = $(patsubst %,$(BUILD)/$(ARCH)/%.o,$(basename $(1)))
 
 system_sources := $(foreach module,$(modules),$(call sources_of,$(module)))
 app_sources    := $(foreach app,$(apps),$(call sources_of,apps/$(app)))
-images         := $(apps:%=$(BUILD)/%.elf)
+images         := $(apps:%=$(IMAGES)/%.elf)
 
 # -- the product --------------------------------------------------------------------------------------------------------
 
@@ -49,16 +49,16 @@ INCLUDES = -I. -Ivmbus/kmcl/include
 # -fbuiltin gives back what -ffreestanding takes: memcpy() of a few bytes known in advance is a few moves, no call.
 CFLAGS = -std=c11 -Os -fno-thread-jumps -fno-caller-saves -g -ffreestanding -fbuiltin -fno-pie -fno-stack-protector -fno-common \
          -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -fno-strict-aliasing \
-         $(ARCH_FLAGS) $(WARNINGS) $(INCLUDES) -isystem $(NEWLIB)/include
+         $(ARCH_FLAGS) $(WARNINGS) $(INCLUDES) -isystem $(LIBC_ROOT)/include
 ASFLAGS = -g $(ARCH_FLAGS) $(INCLUDES)
 LDFLAGS = -static -no-pie -nostdlib -Wl,--gc-sections -Wl,--build-id=none -Wl,-z,noexecstack $(ARCH_LDFLAGS)
-LIBC    = -Wl,--start-group $(NEWLIB)/lib/libc.a -lgcc -Wl,--end-group
+LIBC    = -Wl,--start-group $(LIBC_ROOT)/lib/libc.a -lgcc -Wl,--end-group
 
 system_objects := $(call objects_of,$(system_sources))
 app_objects    := $(call objects_of,$(app_sources))
 $(system_objects): SYSTEM_FLAGS = $(ARCH_SYSTEM_FLAGS)
 
-$(BUILD)/$(ARCH)/%.o: %.c Makefile linker/$(ARCH).mk | $(NEWLIB)/include/stdio.h
+$(BUILD)/$(ARCH)/%.o: %.c Makefile linker/$(ARCH).mk | $(LIBC_ROOT)/include/stdio.h
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	@$(CC) $(CFLAGS) $(SYSTEM_FLAGS) -MMD -MP -c $< -o $@
@@ -69,38 +69,41 @@ $(BUILD)/$(ARCH)/%.o: %.S Makefile linker/$(ARCH).mk
 	@$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
 
 define link_app
-$(BUILD)/$(1).elf: $(call objects_of,$(call sources_of,apps/$(1))) $(system_objects) linker/$(ARCH).ld
+$(IMAGES)/$(1).elf: $(call objects_of,$(call sources_of,apps/$(1))) $(system_objects) linker/$(ARCH).ld
 	@echo "  LINK    $$@"
 	@$(CC) $(LDFLAGS) -T linker/$(ARCH).ld -Wl,-Map=$$(@:.elf=.map) -o $$@ $$(filter %.o,$$^) $(LIBC)
 	@python3 linker/size_table.py $$(@:.elf=.map) $(BUILD)/$(ARCH)
 endef
 $(foreach app,$(apps),$(eval $(call link_app,$(app))))
 
-# Guests that only tests boot: a C file is a small application, an assembly file stands by itself above the image.
-test_guests := $(patsubst tests/guests/%,$(BUILD)/guests/%.elf,$(basename $(wildcard tests/guests/*.[cS])))
-$(BUILD)/guests/%.elf: $(BUILD)/$(ARCH)/tests/guests/%.o $(system_objects) linker/$(ARCH).ld
+# Guests that only tests boot: small applications, which share what is in C in the architecture's folder, and start code there
+# that stands by itself above the image.
+test_images := $(patsubst tests/guests/%.c,$(IMAGES)/guests/%.elf,$(wildcard tests/guests/*.c))
+test_starts := $(patsubst tests/guests/$(ARCH)/%.S,$(IMAGES)/guests/%.elf,$(wildcard tests/guests/$(ARCH)/*.S))
+$(test_images): $(IMAGES)/guests/%.elf: $(BUILD)/$(ARCH)/tests/guests/%.o $(system_objects) \
+  $(call objects_of,$(wildcard tests/guests/$(ARCH)/*.c)) linker/$(ARCH).ld
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
-	@if [ -e tests/guests/$*.c ]; then \
-	    $(CC) $(LDFLAGS) -T linker/$(ARCH).ld -o $@ $(filter %.o,$^) $(LIBC); \
-	else \
-	    $(CC) $(LDFLAGS) -Wl,-Ttext=0x1000000 -Wl,-e,start -Wl,--no-warn-rwx-segments -o $@ $<; \
-	fi
+	@$(CC) $(LDFLAGS) -T linker/$(ARCH).ld -o $@ $(filter %.o,$^) $(LIBC)
 
-$(NEWLIB)/include/stdio.h:
-	@echo "error: the guest's C library is not in $(NEWLIB); run 'make deps' first" >&2; exit 1
+$(test_starts): $(IMAGES)/guests/%.elf: $(BUILD)/$(ARCH)/tests/guests/$(ARCH)/%.o
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	@$(CC) $(LDFLAGS) -Wl,-Ttext=0x1000000 -Wl,-e,start -Wl,--no-warn-rwx-segments -o $@ $<
+
+$(LIBC_ROOT)/include/stdio.h:
+	@echo "error: the guest's C library is not in $(LIBC_ROOT); run 'make deps' first" >&2; exit 1
 
 .PHONY: all
 ## all: builds every application of apps/ (the default)
-all: $(images) $(BUILD)/compile_commands.json
+all: $(images) $(BOOT_IMAGES) $(if $(filter x86_64,$(ARCH)),$(BUILD)/compile_commands.json)
 
 # -- the host build: unit tests -----------------------------------------------------------------------------------------
 
 SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_FLAGS = -Og -g -fno-omit-frame-pointer -fno-strict-aliasing $(SANITIZERS) $(WARNINGS) $(INCLUDES) -Itests/unit/support
-# The C library's hooks and main()'s start belong to the image only: the host has its own.
 host_modules  := kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers) tests/host
-host_sources  := $(filter-out kernel/libc%.c,$(foreach module,$(host_modules),$(wildcard $(module)/*.c)))
+host_sources  := $(foreach module,$(host_modules),$(wildcard $(module)/*.c))
 test_support  := $(wildcard tests/unit/support/*.c)
 unit_tests    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 
@@ -198,7 +201,8 @@ run: deps
 
 ## test-system: boots guests and tests them from outside (TEST=name for one)
 test-system: deps
-	@$(parallel_make) all vmm $(test_guests)
+	@$(parallel_make) all vmm $(test_images) $(test_starts)
+	@$(parallel_make) ARCH=aarch64 all
 	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST))
 
 ## test: all tests; the last line counts them
@@ -259,10 +263,16 @@ lint: $(BUILD)/compile_commands.json $(images)
 
 # One line a source: what an editor or clang-tidy needs to know to read it. Clang does not know all options of gcc.
 tidy_cflags = $(filter-out -fno-thread-jumps -fno-caller-saves,$(CFLAGS))
+other_architectures = $(filter-out $(ARCH),$(patsubst linker/%.mk,%,$(wildcard linker/*.mk)))
+own_sources = $(wildcard $(addsuffix /*.c,arch/$(ARCH) boot/$(ARCH) kernel/$(C_LIBRARY)))
+.PHONY: own-commands
+own-commands:
+	@for f in $(own_sources); do echo "$$f	$(CC) $(tidy_cflags) $(ARCH_SYSTEM_FLAGS) -c $$f"; done
 $(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system_sources) $(app_sources)) tests/unit tests/vmm $(wildcard tests/unit/support))
 	@mkdir -p $(@D)
 	@{ \
 	    for f in $(filter %.c,$(system_sources)); do echo "$$f	$(CC) $(tidy_cflags) $(ARCH_SYSTEM_FLAGS) -c $$f"; done; \
+	    for a in $(other_architectures); do $(MAKE) -s --no-print-directory ARCH=$$a own-commands; done; \
 	    for f in $(filter %.c,$(app_sources)); do echo "$$f	$(CC) $(tidy_cflags) -c $$f"; done; \
 	    for f in $(wildcard tests/unit/*.c tests/unit/*/*.c tests/host/*.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
 	    for f in $(wildcard tests/vmm/*.c); do echo "$$f	gcc -std=gnu11 $(VMM_FLAGS) -c $$f"; done; \

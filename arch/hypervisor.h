@@ -76,7 +76,8 @@ uint64_t arch_hypercall(uint64_t control, uint64_t input, uint64_t output);
 /*
  * The interrupt of a SINT: attaches the handler (IRQL_DEVICE, end of interrupt is done by the
  * architecture) and returns the number to write into the SINT or the timer's direct-mode field; 0
- * if there is none left.
+ * if there is none left. VMBus's SINT comes first: on ARM64 the machine's tables name its
+ * interrupt.
  */
 uint32_t arch_synic_interrupt_attach(void (*handler)(void *context), void *context);
 void arch_synic_interrupt_detach(uint32_t number);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Applications for UEFI, and disks with them.
 
+ifneq ($(wildcard linker/$(ARCH)-efi.ld),)
 # Compiled once more: firmware loads an image anywhere. Position-independent code is 2.6 % longer, so the other images do without.
 efi_objects_of = $(patsubst %,$(BUILD)/$(ARCH)-efi/%.o,$(basename $(1)))
 # Entries of other ways to boot need a fixed address.
@@ -12,7 +13,7 @@ efi_ldflags = $(filter-out -static -no-pie,$(LDFLAGS)) -static-pie -Wl,-z,norelr
 
 $(call efi_objects_of,$(efi_sources)): SYSTEM_FLAGS = $(ARCH_SYSTEM_FLAGS)
 
-$(BUILD)/$(ARCH)-efi/%.o: %.c Makefile boot/rules.mk linker/$(ARCH).mk | $(NEWLIB)/include/stdio.h
+$(BUILD)/$(ARCH)-efi/%.o: %.c Makefile boot/rules.mk linker/$(ARCH).mk | $(LIBC_ROOT)/include/stdio.h
 	@mkdir -p $(@D)
 	@echo "  CC      $< (UEFI)"
 	@$(CC) $(efi_flags) $(SYSTEM_FLAGS) -MMD -MP -c $< -o $@
@@ -37,3 +38,4 @@ $(BUILD)/%.efi: $(BUILD)/%-efi.elf
 efi: $(efi_applications)
 
 -include $(shell find $(BUILD)/$(ARCH)-efi -name '*.d' 2>/dev/null)
+endif

@@ -30,6 +30,20 @@ void console_write(const char *text, size_t length)
     arch_interrupts_restore(interrupts);
 }
 
+void console_write_lines(const char *text, size_t length)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n') {
+            console_write(text + from, i - from);
+            console_write("\r\n", 2);
+            from = i + 1;
+        }
+    }
+    console_write(text + from, length - from);
+}
+
 void console_sink_register(struct console_sink *sink)
 {
     char piece[256];

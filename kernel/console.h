@@ -25,4 +25,7 @@ void console_sink_register(struct console_sink *sink);
  */
 void console_write(const char *text, size_t length);
 
+/* The same for text whose lines end in "\n" alone, as the C library's do. */
+void console_write_lines(const char *text, size_t length);
+
 #endif

@@ -167,6 +167,23 @@ size_t heap_usable_size(const void *memory)
     return header->size - (size_t)((const char *)memory - (const char *)header);
 }
 
+void *heap_reallocate(void *memory, size_t size)
+{
+    if (memory == NULL) {
+        return heap_allocate(size, HEAP_ALIGNMENT);
+    }
+    size_t usable = heap_usable_size(memory);
+    if (size <= usable && size > usable / 4) {
+        return memory;
+    }
+    void *moved = heap_allocate(size, HEAP_ALIGNMENT);
+    if (moved != NULL) {
+        memcpy(moved, memory, size < usable ? size : usable);
+        heap_free(memory);
+    }
+    return moved;
+}
+
 void *memory_allocate(size_t size)
 {
     void *memory = heap_allocate(size, HEAP_ALIGNMENT);

@@ -20,4 +20,10 @@ void heap_free(void *memory);
 /* Bytes that may be used at an address heap_allocate() gave: its size or more. */
 size_t heap_usable_size(const void *memory);
 
+/*
+ * Makes memory of heap_allocate(), or NULL, `size` bytes long, where it is or elsewhere, with what
+ * was in it. NULL: there is no memory, and the old one is as it was.
+ */
+void *heap_reallocate(void *memory, size_t size);
+
 #endif

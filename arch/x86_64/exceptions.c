@@ -7,13 +7,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "arch/page_map.h"
+#include "arch/stack_report.h"
 #include "arch/x86_64/instructions.h"
-#include "arch/x86_64/paging.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
-
-#define STACK_WORDS     16u
-#define CALLERS_MAXIMUM 12u
 
 #define PAGE_FAULT_PRESENT  0x01u
 #define PAGE_FAULT_WRITE    0x02u
@@ -87,41 +85,6 @@ static void print_registers(const struct exception_frame *f)
     log_info("exception", "cr0 %08" PRIx64 " cr3 %016" PRIx64, control0_read(), control3_read());
 }
 
-/* Only the boot stack is looked at: it is mapped, whatever the registers say. */
-static void print_stack(uint64_t rsp)
-{
-    if (!paging_on_stack(rsp, 8)) {
-        log_info("exception", "the stack pointer is not on the stack");
-        return;
-    }
-    for (unsigned i = 0; i < STACK_WORDS; i += 4) {
-        const uint64_t *words =
-            (const uint64_t *)(uintptr_t)((rsp & ~UINT64_C(7)) + i * sizeof(uint64_t));
-        if (!paging_on_stack((uintptr_t)words, 4 * sizeof(uint64_t))) {
-            return;
-        }
-        log_info("exception",
-                 "stack +%02x: %016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %016" PRIx64, i * 8,
-                 words[0], words[1], words[2], words[3]);
-    }
-}
-
-/* Words of the stack that point into the code, newest first: return addresses, and some that only
- * look like one. */
-static void print_callers(uint64_t rsp)
-{
-    unsigned found = 0;
-
-    for (uint64_t at = rsp & ~UINT64_C(7); found < CALLERS_MAXIMUM && paging_on_stack(at, 8);
-         at += 8) {
-        uint64_t word = *(const uint64_t *)(uintptr_t)at;
-        if (paging_in_text(word)) {
-            log_info("exception", "possible caller: %016" PRIx64, word);
-            found++;
-        }
-    }
-}
-
 _Noreturn void exception_report(const struct exception_frame *frame)
 {
     static bool reporting;
@@ -138,9 +101,7 @@ _Noreturn void exception_report(const struct exception_frame *frame)
         print_page_fault(frame, fault_address);
     }
     print_registers(frame);
-    uint64_t stack = paging_stack_from(frame->rsp);
-    print_stack(stack);
-    print_callers(stack);
+    stack_report(frame->rsp);
     if (frame->vector == EXCEPTION_DOUBLE_FAULT && paging_on_stack_guard(fault_address)) {
         panic("stack overflow at 0x%" PRIx64, frame->rip);
     }

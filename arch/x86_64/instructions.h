@@ -96,11 +96,6 @@ static inline void control4_write(uint64_t value)
     __asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
 }
 
-static inline void page_invalidate(uint64_t address)
-{
-    __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
-}
-
 /* Device registers: one plain move each, which every monitor can emulate. */
 static inline uint32_t device_read32(uint64_t address)
 {

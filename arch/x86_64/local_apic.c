@@ -6,10 +6,11 @@
  */
 #include "arch/x86_64/local_apic.h"
 
+#include "arch/page_map.h"
 #include "arch/start.h"
 #include "arch/x86_64/instructions.h"
 #include "arch/x86_64/interrupts.h"
-#include "arch/x86_64/paging.h"
+#include "kernel/pages.h"
 #include "kernel/panic.h"
 
 #define MSR_APIC_BASE     0x1bu
@@ -121,7 +122,7 @@ void arch_initialise_interrupts(void)
     }
     uses_registers = (where & APIC_BASE_X2APIC) != 0;
     base = where & APIC_BASE_ADDRESS;
-    if (!uses_registers && !paging_map_device(base)) {
+    if (!uses_registers && !paging_map_device(base, PAGE_SIZE)) {
         panic("no memory to map the local APIC");
     }
     present = true;

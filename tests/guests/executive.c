@@ -17,6 +17,7 @@
 #include "kernel/pages.h"
 #include "kernel/panic.h"
 #include "kernel/wait.h"
+#include "tests/guests/machine.h"
 
 int main(void);
 
@@ -54,13 +55,11 @@ static int write_hole(void)
     return 0;
 }
 
-#define RETURN_INSTRUCTION 0xc3
-
 static int execute_data(void)
 {
     void *page = pages_allocate(1);
 
-    memset(page, RETURN_INSTRUCTION, PAGE_SIZE);
+    memcpy(page, &machine_return, sizeof(machine_return));
     ((void (*)(void))(uintptr_t)page)();
     return 0;
 }
@@ -70,7 +69,7 @@ static int executable_page(void)
 {
     unsigned char *page = pages_allocate(1);
 
-    memset(page, RETURN_INSTRUCTION, PAGE_SIZE);
+    memcpy(page, &machine_return, sizeof(machine_return));
     if (!arch_map_executable((uintptr_t)page)) {
         return EXIT_STATUS_FAILURE;
     }
@@ -244,14 +243,14 @@ static int waiting(void)
 
 static int interrupt_nobody_has(void)
 {
-    __asm__ volatile("int $0x35");
+    machine_interrupt_nobody_has();
     log_info("test", "still there");
     return 0;
 }
 
-static int non_maskable_interrupt(void)
+static int exception_nobody_expects(void)
 {
-    __asm__ volatile("int $2");
+    machine_exception_nobody_expects();
     return 0;
 }
 
@@ -267,7 +266,7 @@ static const struct {
     {"executable_page", executable_page},
     {"stack_overflow", stack_overflow},
     {"invalid_opcode", invalid_opcode},
-    {"non_maskable_interrupt", non_maskable_interrupt},
+    {"exception_nobody_expects", exception_nobody_expects},
     {"panic_at_dispatch_level", panic_at_dispatch_level},
     {"wait_at_dispatch_level", wait_at_dispatch_level},
     {"double_free", double_free},

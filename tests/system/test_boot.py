@@ -43,7 +43,7 @@ def run(host, test, *options, **machine):
 
 
 def run_linux(host, test, *, entries=4, x2apic=False, append="", **machine):
-    """Through the 64-bit entry: see tests/guests/linux_entry.S."""
+    """Through the 64-bit entry: see tests/guests/x86_64/linux_entry.S."""
     image = f"{host.build}/guests/executive.elf"
     with open(image, "rb") as file:
         entry = struct.unpack_from("<Q", file.read(64), 24)[0]
@@ -118,7 +118,7 @@ def test_invalid_opcode(host):
 
 
 def test_non_maskable_interrupt(host):
-    broken(host, "non_maskable_interrupt", r"non-maskable interrupt \(2\)", *REGISTERS)
+    broken(host, "exception_nobody_expects", r"non-maskable interrupt \(2\)", *REGISTERS)
 
 
 def test_panic(host):

@@ -156,6 +156,31 @@ static void random_use_keeps_contents(void **state)
     }
 }
 
+static void memory_grows_and_shrinks_with_its_contents(void **state)
+{
+    (void)state;
+    unsigned char *memory = heap_reallocate(NULL, 10);
+
+    assert_non_null(memory);
+    memset(memory, 0x5a, 10);
+    unsigned char *same = heap_reallocate(memory, 8);
+    assert_ptr_equal(same, memory);
+    unsigned char *larger = heap_reallocate(memory, 10000);
+    assert_non_null(larger);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(larger[i], 0x5a);
+    }
+    memset(larger, 0xa5, 10000);
+    assert_null(heap_reallocate(larger, SIZE_MAX / 2));
+    unsigned char *smaller = heap_reallocate(larger, 100);
+    assert_non_null(smaller);
+    assert_ptr_not_equal(smaller, larger);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(smaller[i], 0xa5);
+    }
+    heap_free(smaller);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +190,7 @@ int main(void)
         cmocka_unit_test_setup(alignment_can_be_asked_for, test_arch_setup),
         cmocka_unit_test_setup(no_memory_is_an_answer, test_arch_setup),
         cmocka_unit_test_setup(what_is_not_allocated_cannot_be_freed, test_arch_setup),
+        cmocka_unit_test_setup(memory_grows_and_shrinks_with_its_contents, test_arch_setup),
         cmocka_unit_test_setup(random_use_keeps_contents, test_arch_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

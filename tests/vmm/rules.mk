@@ -6,7 +6,7 @@ VMM_FLAGS = -O2 -g -ffunction-sections -fdata-sections -fno-strict-aliasing $(WA
 
 vmm_own     := $(wildcard tests/vmm/*.c tests/host/*.c)
 # Out of these the linker takes what is needed; what the VMM has of its own (pages, heap) replaces them.
-vmm_library := $(filter-out kernel/libc%.c kernel/pages.c kernel/heap.c,$(foreach module,kernel hv vmbus vmbus/kmcl vmbus/server \
+vmm_library := $(filter-out kernel/pages.c kernel/heap.c,$(foreach module,kernel hv vmbus vmbus/kmcl vmbus/server \
                  vmbus/kmcl/server,$(wildcard $(module)/*.c)))
 vmm_objects = $(1:%.c=$(BUILD)/vmm/%.o)
 

@@ -71,39 +71,21 @@ void _free_r(struct _reent *reent, void *memory)
 
 void *_realloc_r(struct _reent *reent, void *memory, size_t size)
 {
-    if (memory == NULL) {
-        return _malloc_r(reent, size);
-    }
-    size_t usable = heap_usable_size(memory);
-    if (size <= usable && size > usable / 4) {
-        return memory;
-    }
-    void *moved = _malloc_r(reent, size);
-    if (moved != NULL) {
-        memcpy(moved, memory, size < usable ? size : usable);
-        heap_free(memory);
+    void *moved = heap_reallocate(memory, size);
+
+    if (moved == NULL) {
+        reent->_errno = ENOMEM;
     }
     return moved;
 }
 
-/* A console wants a carriage return before each line feed. */
 int write(int file, const void *bytes, size_t count)
 {
-    const char *text = bytes;
-    size_t from = 0;
-
     if (file < 0 || file > CONSOLE_LAST) {
         errno = EBADF;
         return -1;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (text[i] == '\n') {
-            console_write(text + from, i - from);
-            console_write("\r\n", 2);
-            from = i + 1;
-        }
-    }
-    console_write(text + from, count - from);
+    console_write_lines(bytes, count);
     return (int)count;
 }
 
