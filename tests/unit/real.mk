@@ -6,6 +6,8 @@ real_test_hv_discovery := arch/x86_64/hypervisor_words.c
 real_test_boot_pvh     := boot/x86_64/pvh.c
 real_test_boot_linux   := boot/x86_64/linux.c
 
+real_test_boot_device_tree := boot/aarch64/device_tree.c boot/aarch64/machine_tree.c
+
 # The thread sanitizer sees only what was built for it.
 real_tsan_ring := $(wildcard vmbus/ring_*.c)
 

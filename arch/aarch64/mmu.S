@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What happens while the MMU is off: registers only, since the stack may be in a cache. */
+#include "arch/aarch64/mmu.h"
+
+    .section .text.mmu, "ax"
+
+/* x0 = address of the first table, x1 = TCR_EL1 */
+    .globl mmu_use
+    .type mmu_use, @function
+mmu_use:
+    mrs x2, sctlr_el1
+    bic x3, x2, #1
+    dsb sy
+    msr sctlr_el1, x3
+    isb
+    movz x4, #(MMU_ATTRIBUTES >> 16), lsl #16
+    movk x4, #(MMU_ATTRIBUTES & 0xffff)
+    msr mair_el1, x4
+    msr tcr_el1, x1
+    msr ttbr0_el1, x0
+    isb
+    tlbi vmalle1
+    dsb nsh
+    isb
+    msr sctlr_el1, x2
+    isb
+    ret
+
+/* x0 = address of the entry, x1 = its new value */
+    .globl mmu_entry_replace
+    .type mmu_entry_replace, @function
+mmu_entry_replace:
+    mrs x2, sctlr_el1
+    bic x3, x2, #1
+    dc civac, x0
+    dsb sy
+    msr sctlr_el1, x3
+    isb
+    str x1, [x0]
+    dsb sy
+    tlbi vmalle1
+    dsb nsh
+    isb
+    msr sctlr_el1, x2
+    isb
+    ret
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""How an ARM64 guest starts, breaks and ends, without Hyper-V: on plain QEMU, started direct with a device tree."""
+import struct
+import subprocess
+import tempfile
+
+from test_boot import APPLICATION, LIMIT, PANIC, TOO_LITTLE_MEMORY, Ended, check
+
+NO_HYPERV = 4
+
+
+def boot(image, append, *options, machine="virt,gic-version=3", memory="128M", cpu="cortex-a72", ends="semihosting"):
+    command = ["qemu-system-aarch64", "-accel", "tcg", "-machine", machine, "-cpu", cpu, "-m", memory, "-nodefaults",
+               "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
+               "-semihosting-config", "enable=on,target=native", "-kernel", image, "-append", f"exit={ends} {append}", *options]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=LIMIT, check=False)
+    return Ended(done.returncode, done.stdout.decode(errors="replace"))
+
+
+def run(host, test, *options, **machine):
+    return boot(f"{host.build}/aarch64/guests/executive.Image", f"test={test}", *options, **machine)
+
+
+# -- ends ----------------------------------------------------------------------------------------------------------------
+
+def test_main_returns_the_status(host):
+    run(host, "exit_status").expect(APPLICATION + 5, r"exit hook")
+
+
+def test_exit_flushes_and_passes_the_status(host):
+    run(host, "library_exit").expect(APPLICATION + 6, r"stays in the buffer", r"exit hook")
+
+
+def test_without_semihosting_the_machine_is_powered_off(host):
+    # Were it not, the run would not end.
+    run(host, "exit_status", ends="power-off").expect(0, r"exit hook")
+
+
+def test_without_hyperv_hello_says_so(host):
+    boot(f"{host.build}/aarch64/hello.Image", "").expect(NO_HYPERV, r"started by device tree", r"no hypervisor")
+
+
+# -- breaks --------------------------------------------------------------------------------------------------------------
+
+def broken(host, test, *patterns):
+    ended = run(host, test).expect(PANIC, r"panic: ", r"panic hook: ", *patterns)
+    check("exit hook" not in ended.text, "a panic ran the exit hooks", ended.text)
+    return ended
+
+
+REGISTERS = (r"pc  [0-9a-f]{16} sp  [0-9a-f]{16} lr  [0-9a-f]{16} spsr [0-9a-f]{8}", r"x0  [0-9a-f]{16} x1 ", r"x28 [0-9a-f]{16}",
+             r"image at 0x[0-9a-f]+00000\)", r"stack \+00: ", r"possible caller: ")
+
+
+def test_null_pointer(host):
+    broken(host, "null_pointer", r"data abort, vector 4", r"write at 0x0+8: no page is there \(null pointer\)", *REGISTERS)
+
+
+def test_code_is_read_only(host):
+    broken(host, "write_text", r"write at .*: the page does not allow it", *REGISTERS)
+
+
+def test_constants_are_read_only(host):
+    broken(host, "write_constant", r"write at .*: the page does not allow it")
+
+
+def test_memory_that_is_not_there(host):
+    broken(host, "write_hole", r"write at 0x00003f0000000000: no page is there")
+
+
+def test_data_is_not_executable(host):
+    broken(host, "execute_data", r"execution at .*: the page does not allow it")
+
+
+def test_a_page_made_executable_is_read_only(host):
+    broken(host, "executable_page", r"test: executed", r"write at .*: the page does not allow it")
+
+
+def test_stack_overflow(host):
+    broken(host, "stack_overflow", r"data abort", r"panic: stack overflow at 0x", *REGISTERS)
+
+
+def test_invalid_instruction(host):
+    broken(host, "exception_nobody_expects", r"breakpoint instruction, vector 4", *REGISTERS)
+
+
+def test_panic(host):
+    broken(host, "panic_at_dispatch_level", r"panic: asked for, number 42")
+
+
+def test_double_free(host):
+    broken(host, "double_free", r"panic: pages: 1 pages at 0x[0-9a-f]+ are freed, which are free already")
+
+
+def test_an_unexpected_interrupt_is_reported_and_survived(host):
+    run(host, "interrupt_nobody_has").expect(0, r"warning: unexpected interrupt 5 ", r"still there")
+
+
+# -- machines ------------------------------------------------------------------------------------------------------------
+
+def test_machines(host):
+    for machine in ("virt,gic-version=3", "virt,gic-version=3,virtualization=on", "virt,gic-version=max,highmem=off"):
+        for cpu in ("cortex-a57", "neoverse-n1", "max"):
+            run(host, "waiting", machine=machine, cpu=cpu).expect(
+                0, r"20 waits of 10 ms took 2\d\d ms with virtual counter and virtual timer, halts=\d\d+")
+
+
+def test_without_an_interrupt_controller_waits_poll(host):
+    run(host, "waiting", machine="virt,gic-version=2").expect(0, r"no interrupt controller of version 3",
+                                                               r"with virtual counter and none, halts=0")
+
+
+def test_vector_registers_survive_deferred_work(host):
+    run(host, "vector_registers").expect(0, r"500 callbacks, 0 sums wrong")
+
+
+def test_memory_sizes(host):
+    for memory in ("16M", "128M", "3G", "8G"):
+        run(host, "memory", memory=memory).expect(0)
+
+
+def test_64_gib(host):
+    run(host, "memory", "-object", "memory-backend-ram,id=all,size=64G,reserve=off",
+        machine="virt,gic-version=3,memory-backend=all", memory="64G", cpu="max").expect(0, r"memory total=1677\d{4} ")
+
+
+def test_hot_add_over_the_image_is_refused(host):
+    run(host, "hot_add_over_the_image").expect(0)
+
+
+def reserve(tree, base, size):
+    """A device tree in which a range of memory is reserved: with a list of such ranges behind everything else."""
+    header = list(struct.unpack(">10I", tree[:40]))
+    tree = tree[:(header[3] + header[8] + 7) // 8 * 8]  # QEMU leaves a lot of room behind the strings
+    header[4] = len(tree)
+    entries = struct.pack(">4Q", base, size, 0, 0)
+    header[1] = len(tree) + len(entries)
+    return struct.pack(">10I", *header) + tree[40:] + entries
+
+
+def test_too_little_memory(host):
+    with tempfile.TemporaryDirectory() as folder:
+        name = f"{folder}/tree"
+        subprocess.run(["qemu-system-aarch64", "-machine", f"virt,gic-version=3,dumpdtb={name}", "-cpu", "cortex-a72", "-m", "128M"],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=LIMIT)
+        with open(name, "rb") as file:
+            tree = file.read()
+        with open(name, "wb") as file:
+            file.write(reserve(tree, 0x40400000, 0x7c00000))  # all but 4 MiB, in which the image is too
+        run(host, "exit_status", "-dtb", name).expect(
+            TOO_LITTLE_MEMORY, r"too little memory: \d+ KiB usable, 4096 KiB needed\n$")
+
+
+def test_command_line_too_long(host):
+    boot(f"{host.build}/aarch64/guests/executive.Image", "test=command_line_length " + "x" * 3000).expect(
+        0, r"warning: command line is cut after 2047 characters", r"command line of 2047 characters")
