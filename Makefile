@@ -27,7 +27,7 @@ drivers := $(patsubst %/,%,$(wildcard drivers/*/))
 apps    := $(patsubst apps/%/,%,$(wildcard apps/*/))
 
 # A folder is a module. These go into every image; what nothing refers to is dropped by the linker.
-modules := boot boot/$(ARCH) arch arch/$(ARCH) kernel kernel/$(C_LIBRARY) hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers)
+modules := boot boot/$(ARCH) arch arch/$(ARCH) kernel kernel/c_library kernel/$(C_LIBRARY) hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers)
 
 sources_of = $(wildcard $(1)/*.c) $(wildcard $(1)/*.S)
 objects_of = $(patsubst %,$(BUILD)/$(ARCH)/%.o,$(basename $(1)))

@@ -113,6 +113,7 @@ void hv_clocks_start(void)
     }
     atomic_store_explicit(&reference_counter, true, memory_order_relaxed);
     clock_source_register(&counter_source);
+    clock_shared_with_host_register(hv_reference_time);
     if (hv_has_privilege(HV_PRIVILEGE_REFERENCE_TSC)) {
         page_start();
     }
@@ -129,6 +130,7 @@ void hv_clocks_stop(void)
         arch_hv_register_write(HV_REGISTER_REFERENCE_TSC, value & ~HV_PAGE_REGISTER_ENABLE);
         pages_free(page, 1);
     }
+    clock_shared_with_host_register(NULL);
     clock_source_unregister(&counter_source);
     atomic_store_explicit(&reference_counter, false, memory_order_relaxed);
 }

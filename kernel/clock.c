@@ -27,6 +27,8 @@ static _Atomic uint64_t latest;
 
 static uint64_t counter_at_entry;
 
+static uint64_t (*_Atomic shared_with_host)(void);
+
 void clock_initialise(uint64_t counter)
 {
     counter_at_entry = counter;
@@ -117,6 +119,19 @@ void clock_source_unregister(const struct clock_source *source)
         }
     }
     use_best_source();
+}
+
+void clock_shared_with_host_register(uint64_t (*read)(void))
+{
+    atomic_store_explicit(&shared_with_host, read, memory_order_release);
+}
+
+bool clock_shared_with_host(uint64_t *now)
+{
+    uint64_t (*read)(void) = atomic_load_explicit(&shared_with_host, memory_order_acquire);
+
+    *now = read != NULL ? read() : 0;
+    return read != NULL;
 }
 
 bool clock_source_is_there(void)

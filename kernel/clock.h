@@ -45,6 +45,14 @@ const char *clock_event_name(void);
 /* Time since boot, 100 ns units. Any IRQL. */
 uint64_t clock_now(void);
 
+/*
+ * A counter that guest and host both read (a hypervisor's reference time), in 100 ns units: by it a
+ * host can tell when something was. Registered by whoever knows it; NULL: no longer. False: there
+ * is none. Any IRQL.
+ */
+void clock_shared_with_host_register(uint64_t (*read)(void));
+bool clock_shared_with_host(uint64_t *now);
+
 /* A deadline `delay` from now, saturating. */
 uint64_t clock_after(uint64_t delay);
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <time.h>
 
 #include "arch/cpu.h"
 #include "kernel/clock.h"
@@ -17,6 +19,7 @@
 #include "kernel/pages.h"
 #include "kernel/panic.h"
 #include "kernel/wait.h"
+#include "kernel/wall_clock.h"
 #include "tests/guests/machine.h"
 
 int main(void);
@@ -241,6 +244,33 @@ static int waiting(void)
     return 0;
 }
 
+/* The C library's time follows the wall clock, and its clock() the kernel's. */
+static int library_time(void)
+{
+    char text[WALL_CLOCK_TEXT_SIZE];
+    struct timeval now;
+
+    if (time(NULL) != (time_t)-1 || gettimeofday(&now, NULL) == 0) {
+        log_warning("test", "a time that nobody has set");
+        return EXIT_STATUS_FAILURE;
+    }
+    (void)wall_clock_set(WALL_CLOCK_UNIX_EPOCH + 951782400 * CLOCK_SECOND + 5000000);
+    if (time(NULL) != 951782400 || gettimeofday(&now, NULL) != 0 || now.tv_sec != 951782400 ||
+        now.tv_usec < 500000) {
+        return EXIT_STATUS_FAILURE;
+    }
+    const struct tm *date = gmtime(&now.tv_sec);
+    wall_clock_format(wall_clock_now(), text);
+    log_info("test", "%d-%d-%d, %s", date->tm_year + 1900, date->tm_mon + 1, date->tm_mday, text);
+    const clock_t before = clock();
+    const uint64_t deadline = clock_after(20 * CLOCK_MILLISECOND);
+    while (clock_now() < deadline) {
+    }
+    const clock_t passed = clock() - before;
+    log_info("test", "clock() counts %ld ms in 20", (long)(passed * 1000 / CLOCKS_PER_SEC));
+    return passed >= CLOCKS_PER_SEC / 51 ? EXIT_STATUS_SUCCESS : EXIT_STATUS_FAILURE;
+}
+
 static int interrupt_nobody_has(void)
 {
     machine_interrupt_nobody_has();
@@ -278,6 +308,7 @@ static const struct {
     {"command_line_length", command_line_length},
     {"vector_registers", vector_registers},
     {"waiting", waiting},
+    {"library_time", library_time},
     {"interrupt_nobody_has", interrupt_nobody_has},
 };
 

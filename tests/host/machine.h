@@ -4,7 +4,7 @@
 
 /*
  * What devices need of the machine that their guest runs on, beside the bus. Each host defines
- * these. All calls PASSIVE.
+ * these. The times at any IRQL, the rest at most DISPATCH.
  */
 
 #include <stdbool.h>

@@ -150,6 +150,10 @@ def test_without_a_local_apic_waits_poll(host):
     run(host, "waiting", cpu="qemu64,-apic").expect(0, r"with time-stamp counter and none, halts=0")
 
 
+def test_time_of_the_library(host):
+    run(host, "library_time").expect(0, r"2000-2-29, 2000-02-29 00:00:00\.\d+ UTC", r"clock\(\) counts 2\d ms in 20")
+
+
 def test_vector_registers_survive_deferred_work(host):
     run(host, "vector_registers").expect(0, r"500 callbacks, 0 sums wrong")
 

@@ -30,7 +30,7 @@ extern size_t host_saved_size;
 void host_save(struct host_device *device);
 
 /* What machine.h says, for a guest of 64 MiB. */
-extern UINT64 machine_wall_offset; /* of machine_wall_clock() to clock_now() */
+extern UINT64 machine_wall_offset; /* of machine_wall_clock() to test_time() */
 extern bool machine_refuses;       /* to add, take or return memory */
 extern UINT64 machine_taken;       /* pages the guest gave and was not given back */
 extern UINT64 machine_added_at;    /* first frame of what is added next */
