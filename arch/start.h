@@ -21,6 +21,11 @@ void arch_initialise_processor(void);
  */
 bool arch_initialise_memory(struct memory_map *map);
 
+/* How the machine is switched off and reset, out of ACPI's tables and what firmware left. Pages can
+ * be allocated. */
+struct boot_info;
+void arch_initialise_power(const struct boot_info *info);
+
 /* The interrupt controller of this processor, everything masked. */
 void arch_initialise_interrupts(void);
 

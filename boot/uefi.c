@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What firmware is asked, and the end of its boot services (UEFI Specification 7.4, "Image
- * Services"). Nothing here runs afterwards but the conversion of the memory map.
+ * Services"). Nothing here runs afterwards but the conversion of the memory map, and a reset.
  */
 #include "boot/uefi.h"
 
@@ -105,6 +105,15 @@ static void take_graphics(struct efi_system_table *system)
     if (why != NULL) {
         boot_info_remark(&info, why);
     }
+}
+
+/* ---- what is left of firmware later: UEFI 8.5.1 ---- */
+
+static efi_reset_system reset_system;
+
+static void reset(bool restart)
+{
+    reset_system(restart ? EFI_RESET_COLD : EFI_RESET_SHUTDOWN, EFI_SUCCESS, 0, NULL);
 }
 
 /* ---- the command line ---- */
@@ -245,7 +254,8 @@ struct boot_info *uefi_collect(efi_handle handle, struct efi_system_table *syste
     take_command_line(system, image);
     take_acpi(system);
     take_graphics(system);
-    info.firmware.reset = (uintptr_t)system->runtime_services->reset_system;
+    reset_system = system->runtime_services->reset_system;
+    info.firmware.reset = reset;
     *status = make_room(system->boot_services, &map);
     if (*status != EFI_SUCCESS) {
         return refuse(system, "firmware gives no memory map", status, *status);

@@ -5,6 +5,7 @@
 
 #include "arch/cpu.h"
 #include "arch/start.h"
+#include "kernel/acpi.h"
 #include "kernel/boot_info.h"
 #include "kernel/exit.h"
 #include "kernel/init.h"
@@ -73,6 +74,8 @@ _Noreturn void kernel_start(struct boot_info *info)
     if (info->framebuffer.base != 0) {
         screen_start(&info->framebuffer);
     }
+    acpi_initialise(info->acpi_rsdp);
+    arch_initialise_power(info);
     arch_initialise_interrupts();
     arch_interrupts_enable();
 

@@ -4,6 +4,7 @@
 
 #include "arch/aarch64/firmware.h"
 #include "arch/cpu.h"
+#include "arch/start.h"
 #include "kernel/command_line.h"
 
 /* Arm DEN 0022, "Power State Coordination Interface". */
@@ -13,6 +14,12 @@
 /* Arm IHI 0098, "Semihosting": the extended exit with the reason "the application ended". */
 #define SEMIHOSTING_EXIT        0x20u
 #define SEMIHOSTING_APPLICATION UINT64_C(0x20026)
+
+/* PSCI is all that is needed, whatever ACPI says. */
+void arch_initialise_power(const struct boot_info *info)
+{
+    (void)info;
+}
 
 _Noreturn void arch_restart(void)
 {

@@ -19,6 +19,19 @@ static inline uint8_t port_read8(uint16_t port)
     return value;
 }
 
+static inline void port_write16(uint16_t port, uint16_t value)
+{
+    __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline uint16_t port_read16(uint16_t port)
+{
+    uint16_t value;
+
+    __asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
 static inline uint64_t msr_read(uint32_t number)
 {
     uint32_t low, high;
@@ -108,6 +121,24 @@ static inline uint32_t device_read32(uint64_t address)
 static inline void device_write32(uint64_t address, uint32_t value)
 {
     __asm__ volatile("movl %0, (%1)" : : "r"(value), "r"(address) : "memory");
+}
+
+static inline uint16_t device_read16(uint64_t address)
+{
+    uint16_t value;
+
+    __asm__ volatile("movw (%1), %0" : "=r"(value) : "r"(address) : "memory");
+    return value;
+}
+
+static inline void device_write16(uint64_t address, uint16_t value)
+{
+    __asm__ volatile("movw %0, (%1)" : : "r"(value), "r"(address) : "memory");
+}
+
+static inline void device_write8(uint64_t address, uint8_t value)
+{
+    __asm__ volatile("movb %0, (%1)" : : "q"(value), "r"(address) : "memory");
 }
 
 /* The time-stamp counter, not before all loads ahead of it are done (Intel SDM, RDTSC). */

@@ -63,8 +63,21 @@ def test_exit_flushes_and_passes_the_status(host):
     run(host, "library_exit").expect(APPLICATION + 6, r"stays in the buffer", r"exit hook")
 
 
-def test_without_a_port_the_machine_resets(host):
-    boot(f"{host.build}/guests/executive.elf", "test=exit_status").expect(None, r"exit hook")
+def test_without_a_port_the_machine_is_switched_off(host):
+    for machine in ("q35", "pc", "microvm,acpi=on"):  # the last has no fixed hardware, but registers in memory
+        # A machine that is reset instead starts anew, and never ends.
+        boot(f"{host.build}/guests/executive.elf", "test=exit_status", "-action", "reboot=reset", machine=machine).expect(
+            None, r"exit hook", f"kernel: power off by ACPI, exit status {APPLICATION + 5}")
+
+
+def test_without_acpi_the_machine_resets(host):
+    ended = boot(f"{host.build}/guests/executive.elf", "test=exit_status", machine="microvm,acpi=off").expect(None, r"exit hook")
+    check("power off" not in ended.text, "there was something to switch the machine off", ended.text)
+
+
+def test_after_a_panic_the_machine_resets(host):
+    ended = boot(f"{host.build}/guests/executive.elf", "test=null_pointer").expect(None, r"panic: ")
+    check("power off" not in ended.text, "it was switched off", ended.text)
 
 
 def test_without_a_console_the_status_still_comes(host):

@@ -22,3 +22,4 @@ real_test_vmbus_channel_end := vmbus/channel.c
 
 # What firmware says and what comes of it are tested together.
 real_test_boot_uefi := boot/uefi_text.c boot/uefi_memory.c boot/uefi_graphics.c boot/uefi_relocate.c
+real_test_kernel_acpi := kernel/acpi_power.c

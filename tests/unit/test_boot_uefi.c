@@ -43,6 +43,8 @@ static struct {
     unsigned files_open;
     char said[512];
     uint16_t path[256];
+    uint32_t resets[4];
+    unsigned reset_count;
 } fw;
 
 static int an_image, a_console, a_disk;
@@ -223,10 +225,10 @@ static efi_status EFI_CALL close_file(struct efi_file *self)
 
 static void EFI_CALL reset_system(uint32_t type, efi_status status, uint64_t size, void *data)
 {
-    (void)type;
-    (void)status;
-    (void)size;
-    (void)data;
+    assert_int_equal(status, 0);
+    assert_int_equal(size, 0);
+    assert_null(data);
+    fw.resets[fw.reset_count++] = type;
 }
 
 static int setup(void **state)
@@ -342,7 +344,6 @@ static void everything_arrives(void **state)
     assert_int_equal(info->memory.ranges[info->memory.count - 1].end, 0x8000000);
     assert_int_equal(info->framebuffer.base, 0x80000000);
     assert_int_equal(info->framebuffer.height, 768);
-    assert_int_equal(info->firmware.reset, (uintptr_t)reset_system);
     assert_int_equal(info->firmware.count, 1);
     assert_int_equal(info->remark_count, 0);
 }
@@ -401,6 +402,18 @@ static void image_and_framebuffer_are_no_free_memory(void **state)
     assert_int_equal(info->memory.ranges[1].base, 0x2400000);
     assert_int_equal(info->memory.ranges[1].end, 0x3000000);
     assert_int_equal(info->memory.ranges[2].base, 0x3005000);
+}
+
+static void firmware_switches_off_and_resets(void **state)
+{
+    (void)state;
+    struct boot_info *info = collect();
+
+    info->firmware.reset(false);
+    info->firmware.reset(true);
+    assert_int_equal(fw.reset_count, 2);
+    assert_int_equal(fw.resets[0], 2); /* EfiResetShutdown */
+    assert_int_equal(fw.resets[1], 0); /* EfiResetCold */
 }
 
 /* ---- the command line ---- */
@@ -600,6 +613,7 @@ int main(void)
         TEST(without_graphics_it_says_so),
         TEST(graphics_without_a_mode_are_none),
         TEST(image_and_framebuffer_are_no_free_memory),
+        TEST(firmware_switches_off_and_resets),
         TEST(load_options_win_over_the_file),
         TEST(load_options_that_are_no_text_leave_it_to_the_file),
         TEST(a_missing_file_is_said),
