@@ -68,18 +68,18 @@ void irql_lower(enum irql previous)
     if (previous == IRQL_DISPATCH) {
         return;
     }
+    /*
+     * An interrupt before the level falls sees DISPATCH and leaves its work to us; one behind that
+     * runs its work itself. So a look after the level fell misses nothing.
+     */
     for (;;) {
-        while (deferred_work_run_one(cpu)) {
-        }
         irql_set(cpu, previous);
-        /*
-         * An interrupt before the store above saw DISPATCH and left its work to us; one behind it
-         * runs its work itself. So one more look, after the store, misses nothing.
-         */
         if (!deferred_work_pending(cpu)) {
             return;
         }
         irql_set(cpu, IRQL_DISPATCH);
+        while (deferred_work_run_one(cpu)) {
+        }
     }
 }
 

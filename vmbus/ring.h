@@ -150,6 +150,16 @@ static inline uint32_t ring_writer_largest(const struct ring_writer *writer)
     return writer->largest;
 }
 
+/* Bytes that were put and not yet committed. */
+static inline uint32_t ring_writer_staged(const struct ring_writer *writer)
+{
+    uint32_t end = writer->index;
+
+    if (end < writer->committed)
+        end += writer->size;
+    return end - writer->committed;
+}
+
 /* ---- receiving ---- */
 
 /*

@@ -176,22 +176,41 @@ static void bare_released(void *context)
 
 /* ---- ends of KMCL ---- */
 
-static VOID process_packet(VMBCHANNEL channel, VMBPACKETCOMPLETION packet, PVOID buffer,
-                           UINT32 length, UINT32 flags)
+/* One for each of what a driver may be, so that it does no more than that. */
+static VOID answer_as_client(VMBCHANNEL channel, VMBPACKETCOMPLETION packet, PVOID buffer,
+                             UINT32 length, UINT32 flags)
 {
     struct pair *pair = VmbChannelGetPointer(channel);
 
     (void)flags;
     pair->delivered++;
-    if (pair->traffic == PACKETS) {
-        VMBPACKET answer = channel == pair->client ? pair->client_packet : pair->server_packet;
+    require(pair->stopping ||
+                VmbPacketSend(pair->client_packet, buffer, length, NULL, 0) == STATUS_SUCCESS,
+            "send");
+    VmbChannelPacketComplete(packet, NULL, 0);
+}
 
-        require(pair->stopping || VmbPacketSend(answer, buffer, length, NULL, 0) == STATUS_SUCCESS,
-                "send");
-        VmbChannelPacketComplete(packet, NULL, 0);
-    } else {
-        VmbChannelPacketComplete(packet, buffer, length);
-    }
+static VOID answer_as_server(VMBCHANNEL channel, VMBPACKETCOMPLETION packet, PVOID buffer,
+                             UINT32 length, UINT32 flags)
+{
+    struct pair *pair = VmbChannelGetPointer(channel);
+
+    (void)flags;
+    pair->delivered++;
+    require(pair->stopping ||
+                VmbPacketSend(pair->server_packet, buffer, length, NULL, 0) == STATUS_SUCCESS,
+            "send");
+    VmbChannelPacketComplete(packet, NULL, 0);
+}
+
+static VOID complete_request(VMBCHANNEL channel, VMBPACKETCOMPLETION packet, PVOID buffer,
+                             UINT32 length, UINT32 flags)
+{
+    struct pair *pair = VmbChannelGetPointer(channel);
+
+    (void)flags;
+    pair->delivered++;
+    VmbChannelPacketComplete(packet, buffer, length);
 }
 
 static VOID sent(VMBPACKET packet, NTSTATUS status, PVOID buffer, UINT32 length)
@@ -236,6 +255,9 @@ static GUID instance_of(const struct pair *pair)
 static VMBCHANNEL make_channel(struct pair *pair, BOOLEAN is_server, uint32_t ring_size)
 {
     const GUID instance = instance_of(pair);
+    PFN_VMB_CHANNEL_PROCESS_PACKET process_packet = pair->traffic == REQUESTS ? complete_request
+                                                    : is_server               ? answer_as_server
+                                                                              : answer_as_client;
     VMBCHANNEL channel;
     NTSTATUS status = VmbChannelAllocate(NULL, is_server, &channel);
 

@@ -86,6 +86,10 @@ enum kmcl_intake {
     INTAKE_FAILED,    /* until the channel is opened anew */
 };
 
+/* Why nothing more is to be taken. */
+#define INTAKE_ENDS_STOP   1u /* the state machine wants INTAKE_OFF */
+#define INTAKE_ENDS_FAILED 2u /* VmbChannelPacketFail(), or the ring is broken */
+
 /* ---- packets ---- */
 
 /* What goes into the outgoing ring, and may have to wait for it. First member of both kinds of
@@ -214,10 +218,9 @@ struct kmcl_channel {
     struct kmcl_server_channel *server; /* what a server has besides */
     struct spin_lock lock;
 
-    bool flowing;       /* [lock] packets may go out; completions may whenever there is a writer */
-    bool is_pipe;       /* [lock] */
-    bool intake_stop;   /* [lock] the state machine wants INTAKE_OFF */
-    bool intake_failed; /* [lock] VmbChannelPacketFail(), or the ring is broken */
+    bool flowing; /* [lock] packets may go out; completions may whenever there is a writer */
+    bool is_pipe; /* [lock] */
+    _Atomic uint8_t intake_ends; /* [lock] INTAKE_ENDS_*; the drain looks without */
     atomic_bool at_passive;
     bool enabled;   /* [lock] VmbChannelEnable() without VmbChannelDisable() */
     bool paused;    /* [lock] what VmbChannelPause() and VmbChannelStart() want */
@@ -233,17 +236,16 @@ struct kmcl_channel {
     struct ring_writer *writer;    /* [lock] NULL: the host has no ring of ours */
     struct kmcl_send *queue_first; /* [lock] FIFO */
     struct kmcl_send *queue_last;  /* [lock] */
-    uint32_t staged;               /* [lock] bytes in the ring that the host was not told of */
-    uint32_t staging_limit; /* [lock] up to here it need not be told at once: 0 outside of a drain
-                               at DISPATCH */
+    uint32_t staging_limit; /* [lock] bytes in the ring that the host need not be told of at once: 0
+                               outside of a drain at DISPATCH */
 
     /* The incoming side. */
-    struct ring_reader *reader;          /* [drain] */
-    struct kmcl_incoming *spare;         /* [drain] */
-    struct kmcl_incoming *held;          /* [drain] deferred: to be delivered first of all */
+    struct ring_reader *reader;  /* [drain] */
+    struct kmcl_incoming *spare; /* [drain] for the next packet; also while it is delivered */
+    struct kmcl_incoming *held;  /* [drain] deferred: to be delivered first of all */
     struct kmcl_incoming *incoming_free; /* [lock] */
     enum kmcl_intake intake;             /* [lock] */
-    uint32_t outstanding;                /* [lock] INCOMING_OWNED */
+    _Atomic uint32_t outstanding;        /* [lock] INCOMING_OWNED; the drain looks without */
     _Atomic uint32_t quota;
 
     /* Packets that this end takes beside those in band: GPA direct of a server, transfer pages of a
@@ -405,7 +407,7 @@ enum kmcl_sent {
     KMCL_SENT,      /* in the ring */
     KMCL_QUEUED,    /* will be */
     KMCL_TOO_LARGE, /* for this ring; nothing was done */
-    KMCL_NO_ROOM,   /* nothing was done: only kmcl_queue_try() */
+    KMCL_NO_ROOM,   /* nothing was done: only if it may not wait */
 };
 
 /* Work that follows a look at the queue, to be done when the lock is free again. */
@@ -419,11 +421,9 @@ struct kmcl_followup {
 void kmcl_followup_begin(struct kmcl_followup *followup);
 void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *followup);
 
-/* Sends a prepared packet, or queues it; calls its routine if it is done with that. */
-enum kmcl_sent kmcl_queue_packet(struct kmcl_packet *packet);
-
-/* Sends a prepared packet if that can be done at once. */
-enum kmcl_sent kmcl_queue_try(struct kmcl_packet *packet);
+/* Sends a prepared packet, or queues it if it may wait; calls its routine if it is done with that.
+ */
+enum kmcl_sent kmcl_queue_packet(struct kmcl_packet *packet, bool may_wait);
 
 /* Sends or queues the completion prepared in `incoming`; lock held. KMCL_TOO_LARGE also: there is
  * no ring any more. */

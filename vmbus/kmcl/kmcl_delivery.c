@@ -30,40 +30,35 @@ void kmcl_external_release(struct kmcl_incoming *incoming)
 /* One packet less is owed. Lock held. Returns whether the drain is to be started. */
 static bool count_down(struct kmcl_channel *channel)
 {
-    channel->outstanding--;
-    if (channel->outstanding == 0 && channel->state == KMCL_SUSPENDING) {
+    const uint32_t left = atomic_load_explicit(&channel->outstanding, memory_order_relaxed) - 1;
+
+    atomic_store_explicit(&channel->outstanding, left, memory_order_relaxed);
+    if (left == 0 && channel->state == KMCL_SUSPENDING) {
         passive_work_queue(&channel->state_work);
     }
     if (channel->intake == INTAKE_BLOCKED &&
-        channel->outstanding < atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
+        left < atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
         channel->intake = INTAKE_IDLE;
         return true;
     }
     return false;
 }
 
-VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
-                              PVOID PacketCompletionBuffer, UINT32 BufSize)
+/* Not inside the callback, or there is something to answer or to unmap. */
+static __attribute__((noinline)) void complete(struct kmcl_incoming *incoming, PVOID buffer,
+                                               UINT32 length)
 {
-    struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
     struct kmcl_channel *channel = incoming->channel;
     struct ring_packet_out *wire = &incoming->reply.wire;
     struct kmcl_followup followup;
     enum kmcl_sent sent = KMCL_SENT;
     bool restart = false;
-    uint32_t state = INCOMING_DELIVERING;
 
-    /* Inside the callback, and nothing to answer or to unmap: the drain does the rest. */
-    if (!incoming->reply_wanted && incoming->external == NULL &&
-        atomic_compare_exchange_strong_explicit(&incoming->state, &state, INCOMING_RELEASED,
-                                                memory_order_release, memory_order_relaxed)) {
-        return;
+    if (length > channel->packet_size && incoming->reply_wanted) {
+        kmcl_warn(channel, "a completion is cut to the maximum packet size from", length);
+        length = channel->packet_size;
     }
-    if (BufSize > channel->packet_size && incoming->reply_wanted) {
-        kmcl_warn(channel, "a completion is cut to the maximum packet size from", BufSize);
-        BufSize = channel->packet_size;
-    }
-    kmcl_require_delivered(incoming, __func__);
+    kmcl_require_delivered(incoming, "VmbChannelPacketComplete");
     kmcl_external_release(incoming);
     kmcl_followup_begin(&followup);
     enum irql level = spin_lock_acquire(&channel->lock);
@@ -73,8 +68,8 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
         wire->flags = 0;
         wire->extension_length = 0;
         wire->head_length = 0;
-        wire->payload_length = PacketCompletionBuffer != NULL ? BufSize : 0;
-        wire->payload = PacketCompletionBuffer;
+        wire->payload_length = buffer != NULL ? length : 0;
+        wire->payload = buffer;
         set_state(incoming, INCOMING_REPLYING);
         sent = kmcl_queue_reply(channel, incoming, &followup);
     }
@@ -91,6 +86,20 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
     }
 }
 
+VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
+                              PVOID PacketCompletionBuffer, UINT32 BufSize)
+{
+    struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
+    uint32_t state = INCOMING_DELIVERING;
+
+    /* Inside the callback, and nothing to answer or to unmap: the drain does the rest. */
+    if (incoming->reply_wanted || incoming->external != NULL ||
+        !atomic_compare_exchange_strong_explicit(&incoming->state, &state, INCOMING_RELEASED,
+                                                 memory_order_release, memory_order_relaxed)) {
+        complete(incoming, PacketCompletionBuffer, BufSize);
+    }
+}
+
 VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
 {
     struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
@@ -100,7 +109,7 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
     kmcl_require_delivered(incoming, __func__);
     kmcl_external_release(incoming);
     enum irql level = spin_lock_acquire(&channel->lock);
-    channel->intake_failed = true;
+    atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FAILED, memory_order_relaxed);
     if (state_of(incoming) == INCOMING_OWNED) {
         (void)count_down(channel);
     }

@@ -59,34 +59,31 @@ void kmcl_incoming_recycle(struct kmcl_channel *channel, struct kmcl_incoming *i
     channel->incoming_free = incoming;
 }
 
-static struct kmcl_incoming *find_object(struct kmcl_channel *channel, uint32_t size)
+/* One of those that are kept for packets of usual size. */
+static __attribute__((noinline)) struct kmcl_incoming *find_spare(struct kmcl_channel *channel)
 {
-    struct kmcl_incoming *incoming = NULL;
+    enum irql level = spin_lock_acquire(&channel->lock);
+    struct kmcl_incoming *incoming = channel->incoming_free;
 
-    if (size <= channel->copy_size) {
-        enum irql level = spin_lock_acquire(&channel->lock);
-        incoming = channel->incoming_free;
-        if (incoming != NULL) {
-            channel->incoming_free = (struct kmcl_incoming *)(void *)incoming->reply.next;
-        }
-        spin_lock_release(&channel->lock, level);
+    if (incoming != NULL) {
+        channel->incoming_free = (struct kmcl_incoming *)(void *)incoming->reply.next;
     }
-    return incoming != NULL ? incoming : kmcl_incoming_allocate(channel, size);
+    spin_lock_release(&channel->lock, level);
+    channel->spare = incoming != NULL ? incoming : kmcl_incoming_allocate(channel, 0);
+    return channel->spare;
 }
 
-/* A free object for `size` bytes; usually the one that the packet before has left. [drain] */
+/* An object for `size` bytes; usually the one that the packet before has left. [drain] */
 static inline struct kmcl_incoming *take_object(struct kmcl_channel *channel, uint32_t size)
 {
-    struct kmcl_incoming *incoming = channel->spare;
-
-    if (incoming == NULL || size > channel->copy_size) {
-        return find_object(channel, size);
+    if (size > channel->copy_size) {
+        return kmcl_incoming_allocate(channel, size);
     }
-    channel->spare = NULL;
-    return incoming;
+    return channel->spare != NULL ? channel->spare : find_spare(channel);
 }
 
-static void recycle(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
+static __attribute__((noinline)) void recycle(struct kmcl_channel *channel,
+                                              struct kmcl_incoming *incoming)
 {
     enum irql level = spin_lock_acquire(&channel->lock);
 
@@ -97,9 +94,7 @@ static void recycle(struct kmcl_channel *channel, struct kmcl_incoming *incoming
 /* The drain is done with it. [drain] */
 static inline void keep_object(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
 {
-    if (channel->spare == NULL && incoming->capacity == channel->copy_size) {
-        channel->spare = incoming;
-    } else {
+    if (incoming != channel->spare) {
         recycle(channel, incoming);
     }
 }
@@ -124,6 +119,21 @@ void kmcl_intake_discard(struct kmcl_channel *channel)
 
 /* ---- one batch ---- */
 
+static uint32_t outstanding(struct kmcl_channel *channel)
+{
+    return atomic_load_explicit(&channel->outstanding, memory_order_relaxed);
+}
+
+static bool quota_is_used_up(struct kmcl_channel *channel)
+{
+    return outstanding(channel) >= atomic_load_explicit(&channel->quota, memory_order_relaxed);
+}
+
+static unsigned intake_ends(struct kmcl_channel *channel)
+{
+    return atomic_load_explicit(&channel->intake_ends, memory_order_relaxed);
+}
+
 enum batch_end {
     BATCH_GOES_ON,
     BATCH_EMPTY,   /* nothing more in the ring */
@@ -141,16 +151,20 @@ struct batch {
 
 /* The callback has returned without being done with its packet. Returns whether the next may
  * follow. */
-static bool settle_delivery(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
-                            struct batch *batch)
+static __attribute__((noinline)) bool
+settle_delivery(struct kmcl_channel *channel, struct kmcl_incoming *incoming, struct batch *batch)
 {
     uint32_t state = INCOMING_DELIVERING;
     enum irql level = spin_lock_acquire(&channel->lock);
 
+    if (channel->spare == incoming) {
+        channel->spare = NULL;
+    }
     incoming->in_callback = false;
     if (atomic_compare_exchange_strong_explicit(&incoming->state, &state, INCOMING_OWNED,
                                                 memory_order_acq_rel, memory_order_acquire)) {
-        channel->outstanding++;
+        atomic_store_explicit(&channel->outstanding, outstanding(channel) + 1,
+                              memory_order_relaxed);
     } else if (state == INCOMING_DEFERRED) {
         channel->held = incoming;
         batch->delivered--;
@@ -162,8 +176,8 @@ static bool settle_delivery(struct kmcl_channel *channel, struct kmcl_incoming *
 }
 
 /* Calls the driver with a packet. [drain] Returns whether the next may follow. */
-static bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
-                    struct batch *batch)
+static inline bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                           struct batch *batch)
 {
     incoming->in_callback = true;
     atomic_store_explicit(&incoming->state, INCOMING_DELIVERING, memory_order_relaxed);
@@ -214,7 +228,7 @@ static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_
 {
     struct kmcl_incoming *incoming;
 
-    if (channel->outstanding >= atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
+    if (quota_is_used_up(channel)) {
         return BATCH_QUOTA;
     }
     if (packet->type != RING_PACKET_DATA_INBAND && packet->type != channel->described_type) {
@@ -292,7 +306,7 @@ static enum batch_end take_batch(struct kmcl_channel *channel, struct batch *bat
     struct kmcl_incoming *held = channel->held;
     struct ring_packet_in packet;
 
-    if (held != NULL && !channel->intake_stop && !channel->intake_failed) {
+    if (held != NULL && intake_ends(channel) == 0) {
         channel->held = NULL;
         batch->consumed = true;
         if (!deliver(channel, held, batch)) {
@@ -303,7 +317,7 @@ static enum batch_end take_batch(struct kmcl_channel *channel, struct batch *bat
         enum batch_end end;
         enum ring_status status;
 
-        if (channel->intake_stop || channel->intake_failed) {
+        if (intake_ends(channel) != 0) {
             return BATCH_STOPPED;
         }
         if (*budget == 0) {
@@ -334,17 +348,17 @@ static enum batch_end take_batch(struct kmcl_channel *channel, struct batch *bat
 /* Decides what follows a batch. Lock held. Returns whether it is another one. */
 static bool choose_next(struct kmcl_channel *channel, enum batch_end end, bool passive)
 {
-    if (channel->intake_stop) {
+    if ((intake_ends(channel) & INTAKE_ENDS_STOP) != 0) {
         channel->intake = INTAKE_OFF;
         passive_work_queue(&channel->state_work);
         return false;
     }
-    if (channel->intake_failed) {
+    if (intake_ends(channel) != 0) {
         channel->intake = INTAKE_FAILED;
         return false;
     }
     if (end == BATCH_QUOTA) {
-        if (channel->outstanding < atomic_load_explicit(&channel->quota, memory_order_relaxed)) {
+        if (!quota_is_used_up(channel)) {
             return true; /* completed meanwhile */
         }
         channel->intake = INTAKE_BLOCKED;
@@ -395,7 +409,8 @@ static void drain(struct kmcl_channel *channel, bool passive)
         kmcl_followup_begin(&followup);
         enum irql level = spin_lock_acquire(&channel->lock);
         if (end == BATCH_BROKEN) {
-            channel->intake_failed = true;
+            atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FAILED,
+                                     memory_order_relaxed);
             followup.broken = true;
         }
         again = choose_next(channel, end, passive);
@@ -464,7 +479,8 @@ void kmcl_intake_start(struct kmcl_channel *channel)
     kmcl_followup_begin(&followup);
     enum irql level = spin_lock_acquire(&channel->lock);
     channel->flowing = true;
-    channel->intake_stop = false;
+    atomic_fetch_and_explicit(&channel->intake_ends, (uint8_t)~INTAKE_ENDS_STOP,
+                              memory_order_relaxed);
     channel->intake = INTAKE_IDLE; /* or failed, as the first drain will find */
     kmcl_queue_flush(channel, &followup);
     spin_lock_release(&channel->lock, level);
@@ -478,7 +494,7 @@ bool kmcl_intake_stop(struct kmcl_channel *channel)
     enum irql level = spin_lock_acquire(&channel->lock);
 
     channel->flowing = false;
-    channel->intake_stop = true;
+    atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_STOP, memory_order_relaxed);
     if (channel->intake != INTAKE_RUNNING) {
         channel->intake = INTAKE_OFF;
     }

@@ -232,7 +232,6 @@ NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uin
     wire->flags = flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION;
     wire->extension_length = 0;
     wire->head_length = 0;
-    wire->head = NULL; /* the ring's short way */
     wire->payload_length = length;
     wire->payload = buffer;
     return STATUS_SUCCESS;
@@ -291,7 +290,8 @@ static NTSTATUS add_frames(struct kmcl_packet *packet, const uint64_t *frames, u
 
 static NTSTATUS send(struct kmcl_packet *packet)
 {
-    return kmcl_queue_packet(packet) == KMCL_TOO_LARGE ? STATUS_INVALID_PARAMETER : STATUS_SUCCESS;
+    return kmcl_queue_packet(packet, true) == KMCL_TOO_LARGE ? STATUS_INVALID_PARAMETER
+                                                             : STATUS_SUCCESS;
 }
 
 NTSTATUS VmbPacketSend(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,

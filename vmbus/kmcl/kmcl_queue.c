@@ -40,9 +40,11 @@ static bool has_slot(const struct kmcl_channel *channel, const struct kmcl_send 
     return !wants_completion(send) || channel->transactions.first_free != 0;
 }
 
+/* Into the ring, if there is a slot for it. Lock held. */
 static enum ring_status put_packet(struct kmcl_channel *channel, struct kmcl_packet *packet)
 {
     struct ring_packet_out *wire = &packet->send.wire;
+    enum ring_status status;
 
     if (channel->is_pipe) {
         const struct pipe_header header = {KMCL_PIPE_DATA, wire->payload_length};
@@ -54,47 +56,39 @@ static enum ring_status put_packet(struct kmcl_channel *channel, struct kmcl_pac
         wire->head_length = wire->extension_length + (uint32_t)sizeof(header);
         wire->head = packet->storage;
     }
-    if (wire->flags == 0) {
-        return ring_writer_put(channel->writer, wire);
+    if (wire->flags != 0) {
+        /* Into the table first: the host may answer as soon as it is told. */
+        wire->transaction_id = kmcl_transaction_begin(&channel->transactions, packet);
+        if (wire->transaction_id == 0) {
+            return RING_FULL;
+        }
     }
-    /* Into the table first: the host may answer as soon as it is told. */
-    wire->transaction_id = kmcl_transaction_begin(&channel->transactions, packet);
-    enum ring_status status = ring_writer_put(channel->writer, wire);
-    if (status != RING_OK) {
+    status = ring_writer_put(channel->writer, wire);
+    if (status == RING_OK) {
+        channel->statistics.PacketsSent++;
+        packet->state = wire->flags != 0 ? PACKET_PENDING : PACKET_IDLE;
+    } else if (wire->flags != 0) {
         (void)kmcl_transaction_end(&channel->transactions, wire->transaction_id);
     }
     return status;
 }
 
-/* Into the ring, if there is a slot for it. Lock held. */
+/* Lock held. */
 static enum ring_status put(struct kmcl_channel *channel, struct kmcl_send *send)
 {
-    enum ring_status status;
-
-    if (send->is_reply) {
-        status = ring_writer_put(channel->writer, &send->wire);
-        channel->statistics.CompletionsSent += status == RING_OK;
-    } else {
-        status = put_packet(channel, packet_of(send));
-        channel->statistics.PacketsSent += status == RING_OK;
+    if (!send->is_reply) {
+        return put_packet(channel, packet_of(send));
     }
-    if (status == RING_OK) {
-        channel->staged +=
-            (uint32_t)ring_packet_size(send->wire.head_length, send->wire.payload_length);
-    }
+    enum ring_status status = ring_writer_put(channel->writer, &send->wire);
+    channel->statistics.CompletionsSent += status == RING_OK;
     return status;
 }
 
 /* Whether the host must be signalled now. Lock held. */
-static bool commit(struct kmcl_channel *channel)
-{
-    channel->staged = 0;
-    return ring_writer_commit(channel->writer);
-}
-
 static bool commit_unless_staging(struct kmcl_channel *channel)
 {
-    return channel->staged > channel->staging_limit && commit(channel);
+    return ring_writer_staged(channel->writer) > channel->staging_limit &&
+           ring_writer_commit(channel->writer);
 }
 
 /* ---- what follows, without the lock ---- */
@@ -185,9 +179,7 @@ static void leave_queue(struct kmcl_channel *channel, struct kmcl_send *send,
         kmcl_incoming_recycle(channel, incoming_of(send));
     } else if (status != RING_OK) {
         followup_add(followup, packet_of(send), STATUS_INVALID_PARAMETER);
-    } else if (wants_completion(send)) {
-        packet_of(send)->state = PACKET_PENDING;
-    } else {
+    } else if (!wants_completion(send)) {
         followup_add(followup, packet_of(send), STATUS_SUCCESS);
     }
 }
@@ -203,7 +195,7 @@ static enum ring_status wait_for_room(struct kmcl_channel *channel, const struct
     uint64_t need = ring_packet_size(send->wire.head_length, send->wire.payload_length);
 
     need = need > largest / 4 ? need : largest / 4;
-    followup->signal |= commit(channel);
+    followup->signal |= ring_writer_commit(channel->writer);
     return ring_writer_arm(channel->writer, need);
 }
 
@@ -242,23 +234,6 @@ void kmcl_queue_flush(struct kmcl_channel *channel, struct kmcl_followup *follow
 
 /* ---- packets ---- */
 
-/* Lock held. */
-static enum kmcl_sent send_now(struct kmcl_channel *channel, struct kmcl_packet *packet)
-{
-    if (!channel->flowing || channel->queue_first != NULL || !has_slot(channel, &packet->send)) {
-        return KMCL_NO_ROOM;
-    }
-    switch (put(channel, &packet->send)) {
-    case RING_OK:
-        packet->state = packet->send.wire.flags != 0 ? PACKET_PENDING : PACKET_IDLE;
-        return KMCL_SENT;
-    case RING_TOO_LARGE:
-        return KMCL_TOO_LARGE;
-    default:
-        return KMCL_NO_ROOM; /* a broken ring shows again when the queue is looked at */
-    }
-}
-
 void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send, void *payload)
 {
     if (send->wire.payload_length > 0) {
@@ -268,47 +243,53 @@ void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send, voi
     append(channel, send);
 }
 
-static enum kmcl_sent submit(struct kmcl_packet *packet, bool may_queue)
+/* It did not go into the ring at once, for that reason. Releases the lock. */
+static __attribute__((noinline)) enum kmcl_sent wait_in_queue(struct kmcl_packet *packet,
+                                                              enum irql level)
 {
     struct kmcl_channel *channel = packet->channel;
     struct kmcl_followup followup;
-    bool is_done = packet->send.wire.flags == 0;
-    bool signal = false;
 
-    enum irql level = spin_lock_acquire(&channel->lock);
-    enum kmcl_sent sent = send_now(channel, packet);
-    if (sent == KMCL_SENT) {
-        signal = commit_unless_staging(channel);
-    } else if (sent == KMCL_NO_ROOM && may_queue) {
-        sent = KMCL_QUEUED;
-        channel->statistics.PacketsQueued++;
-        packet->state = PACKET_QUEUED;
-        kmcl_queue_append(channel, &packet->send,
-                          packet->storage + packet->header_capacity + KMCL_PIPE_HEADER_SIZE);
-        kmcl_followup_begin(&followup);
-        kmcl_queue_flush(channel, &followup);
+    channel->statistics.PacketsQueued++;
+    packet->state = PACKET_QUEUED;
+    kmcl_queue_append(channel, &packet->send,
+                      packet->storage + packet->header_capacity + KMCL_PIPE_HEADER_SIZE);
+    kmcl_followup_begin(&followup);
+    kmcl_queue_flush(channel, &followup);
+    spin_lock_release(&channel->lock, level);
+    kmcl_followup_run(channel, &followup);
+    return KMCL_QUEUED;
+}
+
+/* The usual packet: nothing waits before it, and there is room. */
+enum kmcl_sent kmcl_queue_packet(struct kmcl_packet *packet, bool may_wait)
+{
+    struct kmcl_channel *channel = packet->channel;
+    const bool is_done = packet->send.wire.flags == 0;
+    enum ring_status status = RING_FULL;
+
+    const enum irql level = spin_lock_acquire(&channel->lock);
+    if (channel->flowing && channel->queue_first == NULL) {
+        status = put_packet(channel, packet);
+    }
+    if (status == RING_OK) {
+        const bool signal = commit_unless_staging(channel);
+
+        spin_lock_release(&channel->lock, level);
+        if (signal) {
+            kmcl_signal(channel);
+        }
+        if (is_done) {
+            packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, NULL, 0);
+        }
+        return KMCL_SENT;
+    }
+    /* A broken ring shows again when the queue is looked at. */
+    if (status != RING_TOO_LARGE && may_wait) {
+        return wait_in_queue(packet, level);
     }
     spin_lock_release(&channel->lock, level);
-
-    if (signal) {
-        kmcl_signal(channel);
-    }
-    if (sent == KMCL_QUEUED) {
-        kmcl_followup_run(channel, &followup);
-    } else if (sent == KMCL_SENT && is_done) {
-        packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, NULL, 0);
-    }
-    return sent;
-}
-
-enum kmcl_sent kmcl_queue_packet(struct kmcl_packet *packet)
-{
-    return submit(packet, true);
-}
-
-enum kmcl_sent kmcl_queue_try(struct kmcl_packet *packet)
-{
-    return submit(packet, false);
+    return status == RING_TOO_LARGE ? KMCL_TOO_LARGE : KMCL_NO_ROOM;
 }
 
 enum kmcl_sent kmcl_queue_reply(struct kmcl_channel *channel, struct kmcl_incoming *incoming,

@@ -273,9 +273,8 @@ void kmcl_begin(struct kmcl_channel *channel, struct ring_reader *reader,
     enum irql level = spin_lock_acquire(&channel->lock);
 
     channel->is_pipe = is_pipe || (channel->init_flags & VMBUS_CHANNEL_INIT_FLAG_IS_PIPE) != 0;
-    channel->staged = 0;
     channel->staging_limit = 0;
-    channel->intake_failed = false;
+    atomic_store_explicit(&channel->intake_ends, 0, memory_order_relaxed);
     channel->reader = reader;
     channel->writer = writer;
     spin_lock_release(&channel->lock, level);

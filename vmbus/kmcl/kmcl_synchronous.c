@@ -121,11 +121,7 @@ static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *
         deadline = clock_after(UINT64_C(0) - (uint64_t)timeout->QuadPart);
     }
     list(channel, waiter, true);
-    if (timeout != NULL && timeout->QuadPart == 0) {
-        sent = kmcl_queue_try(waiter->packet);
-    } else {
-        sent = kmcl_queue_packet(waiter->packet);
-    }
+    sent = kmcl_queue_packet(waiter->packet, timeout == NULL || timeout->QuadPart != 0);
     if (sent == KMCL_TOO_LARGE) {
         status = STATUS_INVALID_PARAMETER;
     } else if (sent == KMCL_NO_ROOM) {

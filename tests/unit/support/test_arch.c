@@ -98,8 +98,18 @@ void test_time_pass(uint64_t delay)
 
 /* ---- the processor ---- */
 
+static void later_comes(void)
+{
+    if (later.moment != 0 && --later.moment == 0) {
+        (void)test_interrupt(later.handler, later.context);
+    }
+}
+
 struct cpu *arch_this_cpu(void)
 {
+    if (interrupts_on) {
+        later_comes();
+    }
     return &cpu;
 }
 
@@ -130,9 +140,7 @@ bool test_interrupt_still_to_come(void)
 void arch_interrupts_enable(void)
 {
     interrupts_on = true;
-    if (later.moment != 0 && --later.moment == 0) {
-        (void)test_interrupt(later.handler, later.context);
-    }
+    later_comes();
     while (timer_at <= now) {
         timer_fires();
     }

@@ -34,9 +34,10 @@ bool test_host_step(void);
 bool test_interrupt(void (*handler)(void *context), void *context);
 
 /*
- * An interrupt that comes when interrupts are turned on for the `moment`th time from now (1: the
- * next), at whatever level the processor is then. With every moment tried in turn, a test meets
- * each gap between two of the kernel's critical sections.
+ * An interrupt that comes at the `moment`th time from now (1: the next) that interrupts are turned
+ * on, or that the processor's state is asked for while they are on, as for each change of its
+ * level. With every moment tried in turn, a test meets each gap between two of the kernel's
+ * critical sections, and the states of levels and locks between them.
  */
 void test_interrupt_later(unsigned moment, void (*handler)(void *context), void *context);
 
