@@ -201,7 +201,7 @@ run: deps
 
 ## test-system: boots guests and tests them from outside (TEST=name for one)
 test-system: deps
-	@$(parallel_make) all vmm $(test_images) $(test_starts)
+	@$(parallel_make) all vmm el2 $(test_images) $(test_starts)
 	@$(parallel_make) ARCH=aarch64 all
 	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST))
 
@@ -276,6 +276,7 @@ $(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system
 	    for f in $(filter %.c,$(app_sources)); do echo "$$f	$(CC) $(tidy_cflags) -c $$f"; done; \
 	    for f in $(wildcard tests/unit/*.c tests/unit/*/*.c tests/host/*.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
 	    for f in $(wildcard tests/vmm/*.c); do echo "$$f	gcc -std=gnu11 $(VMM_FLAGS) -c $$f"; done; \
+	    for f in $(wildcard tests/el2/*.c tests/el2/guests/*.c); do echo "$$f	$(EL2_CROSS)gcc $(EL2_FLAGS) -c $$f"; done; \
 	    for f in $(wildcard tests/bench/*.c); do echo "$$f	gcc $(BENCH_FLAGS) -c $$f"; done; \
 	} | awk -F'\t' -v d="$(CURDIR)" 'BEGIN { print "[" } \
 	    { printf "%s{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s\"}", sep, d, $$1, $$2; sep = ",\n" } \

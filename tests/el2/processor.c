@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/el2/processor.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "arch/cpu.h"
+#include "kernel/command_line.h"
+#include "kernel/start.h"
+#include "tests/el2/bus.h"
+#include "tests/el2/executive.h"
+#include "tests/el2/gic.h"
+#include "tests/el2/instructions.h"
+#include "tests/el2/machine.h"
+#include "tests/el2/psci.h"
+#include "tests/el2/semihosting.h"
+#include "tests/el2/stage2.h"
+#include "tests/el2/trap.h"
+
+/* Arm ARM, D19. */
+#define HCR_STAGE2        (UINT64_C(1) << 0)
+#define HCR_TRAP_WAIT     (UINT64_C(1) << 13)
+#define HCR_TRAP_SMC      (UINT64_C(1) << 19)
+#define HCR_AARCH64       (UINT64_C(1) << 31)
+#define PSTATE_EL1_MASKED UINT64_C(0x3c5)
+#define SCTLR_EL1_RESET   UINT64_C(0x30c50830)
+#define CPTR_NO_TRAPS     UINT64_C(0x33ff)
+#define CNTHCTL_NO_TRAPS  UINT64_C(3)
+#define ICC_SRE_NO_TRAPS  UINT64_C(0xf)
+
+static struct processors configuration;
+static struct processor guest[PROCESSORS_LIMIT];
+static struct boot_info info;
+static atomic_bool guest_ready;
+static atomic_bool guest_ended;
+static int guest_status;
+
+/* start.S */
+void boot_processor_main(void);
+void processor_main(uint32_t index);
+extern char image_end[];
+
+const struct processors *processors(void)
+{
+    return &configuration;
+}
+
+struct processor *processor_find(uint32_t index)
+{
+    return index < configuration.count ? &guest[index] : NULL;
+}
+
+/* ---- the guest's ---- */
+
+/* What of EL1 and EL2 the host sets before the guest's first instruction on a processor. */
+static void prepare(void)
+{
+    uint64_t traps = HCR_STAGE2 | HCR_TRAP_SMC | HCR_AARCH64;
+
+    if (configuration.delivery != DELIVERY_IN_PARALLEL) {
+        traps |= HCR_TRAP_WAIT;
+    }
+    stage2_use();
+    hypervisor_control_write(traps);
+    feature_traps_write(CPTR_NO_TRAPS);
+    system_traps_write(0);
+    counter_traps_write(CNTHCTL_NO_TRAPS);
+    virtual_counter_offset_write(0);
+    interrupt_registers_write(ICC_SRE_NO_TRAPS);
+    virtual_identity_write(processor_identity_read());
+    virtual_affinity_write(processor_affinity_read());
+    guest_system_control_write(SCTLR_EL1_RESET);
+}
+
+/* The guest waits for an interrupt on this processor, and the host's clock goes on. */
+static void wait_with_host(struct processor *processor)
+{
+    while (!gic_is_pending()) {
+        const uint64_t deadline = executive_deadline();
+        if (deadline <= arch_counter() || bus_is_pending()) {
+            executive_run();
+        } else {
+            gic_wait(processor->index, deadline);
+        }
+    }
+}
+
+static _Noreturn void run_guest(struct processor *processor)
+{
+    prepare();
+    for (;;) {
+        const uint32_t why = guest_enter(&processor->registers);
+        const bool waits = trap_handle(processor, why);
+
+        if (configuration.delivery == DELIVERY_AT_ONCE && bus_is_pending()) {
+            executive_run();
+        }
+        if (waits) {
+            executive_run();
+            wait_with_host(processor);
+        }
+    }
+}
+
+bool processor_start(uint32_t index, uint64_t entry, uint64_t argument)
+{
+    struct processor *processor = processor_find(index);
+    bool running = false;
+
+    if (processor == NULL ||
+        !atomic_compare_exchange_strong_explicit(&processor->started, &running, true,
+                                                 memory_order_acq_rel, memory_order_relaxed)) {
+        return false;
+    }
+    memset(&processor->registers, 0, sizeof(processor->registers));
+    processor->registers.pc = entry;
+    processor->registers.pstate = PSTATE_EL1_MASKED;
+    processor->registers.x[0] = argument;
+    if (index != 0) {
+        psci_start_processor(index);
+    }
+    return true;
+}
+
+_Noreturn void processor_stop(struct processor *processor)
+{
+    atomic_store_explicit(&processor->started, false, memory_order_release);
+    psci_stop_processor();
+}
+
+_Noreturn void processors_guest_ends(int status)
+{
+    guest_status = status;
+    atomic_store_explicit(&guest_ended, true, memory_order_release);
+    processors_notify_host();
+    for (;;) {
+        if (configuration.delivery != DELIVERY_IN_PARALLEL) {
+            executive_run(); /* which ends the host, or still has something to do first */
+        }
+        arch_relax();
+    }
+}
+
+bool processors_guest_has_ended(int *status)
+{
+    *status = guest_status;
+    return atomic_load_explicit(&guest_ended, memory_order_acquire);
+}
+
+/* ---- the host's ---- */
+
+void processors_notify_host(void)
+{
+    if (configuration.delivery == DELIVERY_IN_PARALLEL) {
+        gic_wake(configuration.count);
+    }
+}
+
+static _Noreturn void run_host(uint32_t index)
+{
+    gic_prepare_host_processor(index);
+    for (;;) {
+        /* Whatever happens from here on ends the wait below. */
+        gic_wake_acknowledge(index);
+        executive_run();
+        if (!bus_is_pending() && executive_deadline() > arch_counter()) {
+            gic_wait(index, executive_deadline());
+        }
+    }
+}
+
+void machine_start_guest(void)
+{
+    atomic_store_explicit(&guest_ready, true, memory_order_release);
+}
+
+/* Words behind `--` are the guest's. */
+static void split_command_line(char *line)
+{
+    char *end = strstr(line, "--");
+
+    configuration.guest_command_line = "";
+    if (end != NULL) {
+        configuration.guest_command_line = end + 2 + strspn(end + 2, " ");
+        *end = '\0';
+    }
+}
+
+static void configure(void)
+{
+    static const char *const deliveries[] = {
+        [DELIVERY_AT_ONCE] = "at-once",
+        [DELIVERY_AT_WAIT] = "at-wait",
+        [DELIVERY_IN_PARALLEL] = "parallel",
+    };
+    char word[16] = "at-once";
+
+    configuration.count = (uint32_t)command_line_number("processors", 1);
+    if (configuration.count < 1 || configuration.count > PROCESSORS_LIMIT) {
+        stop(STATUS_HOST_FAILED, "processors=%u: 1 to %u", configuration.count, PROCESSORS_LIMIT);
+    }
+    (void)command_line_value("delivery", word, sizeof(word));
+    for (unsigned i = 0; i < sizeof(deliveries) / sizeof(deliveries[0]); i++) {
+        if (strcmp(word, deliveries[i]) == 0) {
+            configuration.delivery = (enum delivery)i;
+            return;
+        }
+    }
+    stop(STATUS_HOST_FAILED, "delivery=%s: at-once, at-wait or parallel", word);
+}
+
+void boot_processor_main(void)
+{
+    info.protocol = "semihosting at EL2";
+    info.counter_at_entry = arch_counter();
+    semihosting_command_line(info.command_line, sizeof(info.command_line));
+    memory_map_add(&info.memory, (uintptr_t)image_end, HOST_MEMORY_END - (uintptr_t)image_end);
+    split_command_line(info.command_line);
+    command_line_initialise(info.command_line);
+    configure();
+    for (uint32_t i = 0; i < configuration.count; i++) {
+        guest[i].index = i;
+    }
+    executive_initialise(&info);
+    if (configuration.delivery == DELIVERY_IN_PARALLEL) {
+        psci_start_processor(configuration.count);
+    } else {
+        executive_run();
+    }
+    while (!atomic_load_explicit(&guest_ready, memory_order_acquire)) {
+        arch_relax();
+    }
+    run_guest(&guest[0]);
+}
+
+void processor_main(uint32_t index)
+{
+    if (index == configuration.count) {
+        run_host(index);
+    }
+    run_guest(&guest[index]);
+}

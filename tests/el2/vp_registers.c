@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/el2/vp_registers.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "hv/tlfs.h"
+#include "kernel/pages.h"
+#include "tests/el2/hypervisor_abi.h"
+#include "tests/el2/semihosting.h"
+#include "tests/el2/stage2.h"
+#include "tests/el2/synic.h"
+#include "tests/host/machine.h"
+
+/*
+ * As a real host would answer (Linux' boot log on Windows 11 build 22000, ARM64), without what this
+ * host does not have: synthetic timers, the reference TSC page, and the rest.
+ */
+#define PRIVILEGES                                                                                 \
+    (HV_PRIVILEGE_TIME_REF_COUNT | HV_PRIVILEGE_SYNIC | HV_PRIVILEGE_HYPERCALL |                   \
+     HV_PRIVILEGE_VP_INDEX | HV_PRIVILEGE_POST_MESSAGES | HV_PRIVILEGE_SIGNAL_EVENTS)
+#define FEATURES        HV_FEATURE_CRASH
+#define RECOMMENDATIONS UINT64_C(0x0E)
+#define BUILD           22000u
+#define VERSION         (10u << 16)
+
+#define CRASH_REGISTERS   6u
+#define CRASH_CTL         (CRASH_REGISTERS - 1)
+#define CRASH_TEXT        3u /* its parameters */
+#define CRASH_TEXT_LENGTH 4u
+
+static _Atomic uint64_t guest_os_id;
+static _Atomic uint64_t crash[CRASH_REGISTERS];
+
+bool vp_registers_guest_is_known(void)
+{
+    return atomic_load_explicit(&guest_os_id, memory_order_acquire) != 0;
+}
+
+static _Noreturn void unknown(const struct processor *processor, const char *what, uint32_t name)
+{
+    stop(STATUS_GUEST_STRAY, "processor %u: %s of unknown register 0x%08x, call before 0x%" PRIx64,
+         processor->index, what, name, processor->registers.pc);
+}
+
+static bool is_crash_register(uint32_t name)
+{
+    return name >= HV_ARM64_CRASH_P0 && name <= HV_ARM64_CRASH_CTL;
+}
+
+static bool is_synic_register(uint32_t name)
+{
+    return name >= HV_ARM64_SINT0 && name <= HV_ARM64_EOM;
+}
+
+/* Any bytes: what is not printable becomes a point. */
+static void report_crash(void)
+{
+    char text[200] = "";
+    const uint64_t length = crash[CRASH_TEXT_LENGTH];
+    const bool has_text = (crash[CRASH_CTL] & HV_CRASH_MESSAGE) != 0;
+    const char *from =
+        has_text && length < sizeof(text) ? stage2_memory(crash[CRASH_TEXT], length) : NULL;
+
+    for (uint64_t i = 0; from != NULL && i < length; i++) {
+        text[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '.';
+    }
+    semihosting_print("the guest reports a crash: %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64
+                      " %" PRIx64 " %s",
+                      crash[0], crash[1], crash[2], crash[3], crash[4], text);
+}
+
+hv_status vp_register_get(const struct processor *processor, uint32_t name, uint64_t *value)
+{
+    if (is_crash_register(name)) {
+        *value = name == HV_ARM64_CRASH_CTL ? HV_CRASH_NOTIFY | HV_CRASH_MESSAGE
+                                            : crash[name - HV_ARM64_CRASH_P0];
+        return HV_STATUS_SUCCESS;
+    }
+    if (is_synic_register(name)) {
+        return synic_register_get(processor->index, name, value);
+    }
+    switch (name) {
+    case HV_ARM64_VERSION:
+        value[0] = BUILD | (uint64_t)VERSION << 32;
+        break;
+    case HV_ARM64_PRIVILEGES:
+        value[0] = PRIVILEGES;
+        value[1] = FEATURES;
+        break;
+    case HV_ARM64_RECOMMENDATIONS:
+        value[0] = RECOMMENDATIONS | (uint64_t)UINT32_MAX << 32;
+        break;
+    case HV_ARM64_LIMITS:
+        value[0] = processors()->count | (uint64_t)processors()->count << 32;
+        break;
+    case HV_ARM64_HARDWARE:
+        break;
+    case HV_ARM64_GUEST_OS_ID:
+        value[0] = guest_os_id;
+        break;
+    case HV_ARM64_VP_INDEX:
+        value[0] = processor->index;
+        break;
+    case HV_ARM64_TIME_REF_COUNT:
+        value[0] = machine_reference_time();
+        break;
+    default:
+        unknown(processor, "read", name);
+    }
+    return HV_STATUS_SUCCESS;
+}
+
+hv_status vp_register_set(const struct processor *processor, uint32_t name, uint64_t value)
+{
+    if (is_crash_register(name)) {
+        crash[name - HV_ARM64_CRASH_P0] = value;
+        if (name == HV_ARM64_CRASH_CTL && (value & HV_CRASH_NOTIFY) != 0) {
+            report_crash();
+        }
+        return HV_STATUS_SUCCESS;
+    }
+    if (is_synic_register(name)) {
+        return vp_registers_guest_is_known() ? synic_register_set(processor->index, name, value)
+                                             : HV_STATUS_ACCESS_DENIED;
+    }
+    switch (name) {
+    case HV_ARM64_GUEST_OS_ID:
+        atomic_store_explicit(&guest_os_id, value, memory_order_release);
+        return HV_STATUS_SUCCESS;
+    case HV_ARM64_VERSION:
+    case HV_ARM64_PRIVILEGES:
+    case HV_ARM64_RECOMMENDATIONS:
+    case HV_ARM64_LIMITS:
+    case HV_ARM64_HARDWARE:
+    case HV_ARM64_VP_INDEX:
+    case HV_ARM64_TIME_REF_COUNT:
+        return HV_STATUS_INVALID_PARAMETER; /* read-only */
+    default:
+        unknown(processor, "write", name);
+    }
+}
