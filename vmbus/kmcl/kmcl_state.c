@@ -378,12 +378,16 @@ VOID VmbChannelStart(VMBCHANNEL Channel)
     }
 }
 
-/* Or somebody wants it started again. */
+/*
+ * Or somebody wants it started again. A channel that closes has nothing to wait for, but perhaps a
+ * guest that does not say the last word: it will be paused when it is opened anew.
+ */
 static bool is_paused(void *context)
 {
     const struct kmcl_channel *channel = context;
 
-    return (channel->state <= KMCL_PAUSED || !channel->paused) && !channel->worker_running;
+    return (channel->state <= KMCL_PAUSED || channel->state >= KMCL_CLOSING || !channel->paused) &&
+           !channel->worker_running;
 }
 
 VOID VmbChannelPause(VMBCHANNEL Channel)

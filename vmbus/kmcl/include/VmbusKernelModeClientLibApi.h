@@ -884,9 +884,11 @@ FN_VMB_CHANNEL_UNMAP_GPADL VmbChannelUnmapGpadl;
 
 /*
  * Begins a save. The channel must be paused, closed or Disabled, and stay so, and nothing be sent,
- * until VmbChannelSaveEnd() (ours, all). PASSIVE. STATUS_SUCCESS. Ours: STATUS_INVALID_PARAMETER_1
- * not a server's channel; STATUS_INVALID_DEVICE_REQUEST packets flow, or a save or a restore is
- * under way; STATUS_INSUFFICIENT_RESOURCES. DDI: fn_vmb_channel_save_begin
+ * until VmbChannelSaveEnd() (ours, all); docs/porting.md has the order of calls for a whole
+ * machine. PASSIVE. STATUS_SUCCESS. Ours: STATUS_INVALID_PARAMETER_1 not a server's channel;
+ * STATUS_INVALID_DEVICE_REQUEST packets flow, what the guest did last is not worked off (passive
+ * work), or a save or a restore is under way; STATUS_INSUFFICIENT_RESOURCES. DDI:
+ * fn_vmb_channel_save_begin
  */
 typedef _Must_inspect_result_ NTSTATUS FN_VMB_CHANNEL_SAVE_BEGIN(_In_ VMBCHANNEL Channel);
 typedef FN_VMB_CHANNEL_SAVE_BEGIN *PFN_VMB_CHANNEL_SAVE_BEGIN;

@@ -70,7 +70,6 @@ static NTSTATUS check_packet(const struct kmcl_channel *channel, struct kmcl_res
                              const struct kmcl_saved_chunk *chunk)
 {
     const struct kmcl_saved_packet *saved = body_of(chunk);
-    const uint32_t slot = (uint32_t)saved->transaction_id;
 
     if (body_size(chunk) < sizeof(*saved) || saved->payload_length > RING_PACKET_SIZE_MAX ||
         saved->extension_length > RING_PACKET_SIZE_MAX || saved->extension_length % 8 != 0 ||
@@ -81,6 +80,7 @@ static NTSTATUS check_packet(const struct kmcl_channel *channel, struct kmcl_res
         saved->flags > RING_PACKET_FLAG_COMPLETION_REQUESTED || saved->in_ring > 1) {
         return STATUS_CRC_ERROR;
     }
+    const uint32_t slot = (uint32_t)saved->transaction_id;
     if (saved->in_ring != 0) {
         if (slot == 0 || slot > KMCL_TRANSACTION_LIMIT || saved->flags == 0 ||
             saved->payload_length != 0 || saved->extension_length != 0) {
@@ -418,6 +418,7 @@ static NTSTATUS apply(struct kmcl_channel *channel, struct kmcl_restore *restore
         at += chunk->size;
         status = restore_chunk(channel, restore, chunk);
     }
+    channel->server->has_restored = status == STATUS_SUCCESS;
     if (status != STATUS_SUCCESS) {
         take_back(channel, NULL);
     } else if (channel->server->offer.force_new) {

@@ -52,12 +52,13 @@ static uint32_t list(const struct kmcl_channel *channel, struct item *items)
     return count;
 }
 
-/* Whether nothing moves. */
+/* Whether nothing moves: RELEASING is a channel that waits for its guest to close it. */
 static bool is_at_rest(const struct kmcl_channel *channel)
 {
     return !channel->worker_running &&
+           !atomic_load_explicit(&channel->state_work.queued, memory_order_acquire) &&
            (channel->state == KMCL_PAUSED || channel->state == KMCL_SEARCHING ||
-            channel->state == KMCL_DISABLED);
+            channel->state == KMCL_DISABLED || channel->state == KMCL_RELEASING);
 }
 
 NTSTATUS VmbChannelSaveBegin(VMBCHANNEL Channel)

@@ -24,8 +24,8 @@ static void guest_opens(void *context, const struct vmbus_server_open *request)
 {
     struct kmcl_channel *channel = context;
 
-    (void)request;
     enum irql level = spin_lock_acquire(&channel->lock);
+    channel->server->goes_on = request->restored;
     channel->server->phase = KMCL_SERVER_ASKED;
     channel->server->close_came = false;
     channel->found = true;
@@ -108,11 +108,27 @@ static bool stop_searching(struct kmcl_channel *channel)
     return released;
 }
 
+/*
+ * What was restored belongs to the channel that the guest had open then. If it has started anew it
+ * would answer nothing of that, and take our answers for a fault.
+ */
+static void forget_restored(struct kmcl_channel *channel)
+{
+    struct kmcl_server_channel *server = channel->server;
+
+    if (server->has_restored && !server->goes_on) {
+        server->has_restored = false;
+        kmcl_queue_abort(channel);
+        kmcl_intake_discard(channel);
+    }
+}
+
 static NTSTATUS open(struct kmcl_channel *channel)
 {
     struct kmcl_server_channel *server = channel->server;
     enum vmbus_status status = VMBUS_NO_MEMORY;
 
+    forget_restored(channel);
     if (kmcl_incoming_prepare(channel)) {
         status = vmbus_server_map_rings(server->bus);
     }
@@ -122,6 +138,7 @@ static NTSTATUS open(struct kmcl_channel *channel)
     }
     kmcl_begin(channel, vmbus_server_incoming(server->bus), vmbus_server_outgoing(server->bus),
                (server->offer.flags & KMCL_SERVER_PIPE_FLAGS) != 0);
+    server->has_restored = false;
     return STATUS_SUCCESS;
 }
 

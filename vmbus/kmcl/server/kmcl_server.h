@@ -51,6 +51,8 @@ struct kmcl_server_channel {
     struct kmcl_server_gpadl *gpadls; /* [lock] */
     struct kmcl_save *save;           /* from VmbChannelSaveBegin() to VmbChannelSaveEnd() */
     struct kmcl_restore *restore;     /* a saved form that is not complete yet */
+    bool has_restored;                /* [worker] packets of an open channel of before */
+    bool goes_on;                     /* [lock] what the guest has open is that channel */
 };
 
 /* The server channel behind a handle; NULL if it is none. */
