@@ -6,7 +6,7 @@ ifneq ($(wildcard linker/$(ARCH)-efi.ld),)
 efi_objects_of = $(patsubst %,$(BUILD)/$(ARCH)-efi/%.o,$(basename $(1)))
 # Entries of other ways to boot need a fixed address.
 efi_sources := $(filter-out boot/$(ARCH)/entry.S,$(system_sources))
-efi_applications := $(apps:%=$(BUILD)/%.efi)
+efi_applications := $(apps:%=$(IMAGES)/%.efi)
 efi_flags = $(filter-out -fno-pie,$(CFLAGS)) -fpie -fvisibility=hidden
 # Nothing but relocations relative to the image's own address: that is all that boot/uefi_relocate.c knows.
 efi_ldflags = $(filter-out -static -no-pie,$(LDFLAGS)) -static-pie -Wl,-z,norelro -Wl,-z,text
@@ -24,18 +24,37 @@ $(BUILD)/$(ARCH)-efi/%.o: %.S Makefile boot/rules.mk linker/$(ARCH).mk
 	@$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
 
 define link_efi
-$(BUILD)/$(1)-efi.elf: $(call efi_objects_of,$(call sources_of,apps/$(1)) $(efi_sources)) linker/$(ARCH)-efi.ld
+$(IMAGES)/$(1)-efi.elf: $(call efi_objects_of,$(call sources_of,apps/$(1)) $(efi_sources)) linker/$(ARCH)-efi.ld
 	@echo "  LINK    $$@"
 	@$(CC) $$(efi_ldflags) -T linker/$(ARCH)-efi.ld -Wl,-Map=$$(@:.elf=.map) -o $$@ $$(filter %.o,$$^) $(LIBC)
 endef
 $(foreach app,$(apps),$(eval $(call link_efi,$(app))))
 
-$(BUILD)/%.efi: $(BUILD)/%-efi.elf
+$(IMAGES)/%.efi: $(IMAGES)/%-efi.elf
 	@$(CROSS)objcopy -O binary $< $@
 
 .PHONY: efi
-## efi: builds every application of apps/ for UEFI, as build/<name>.efi
+## efi: builds every application of apps/ for UEFI, as <name>.efi beside the others
 efi: $(efi_applications)
 
 -include $(shell find $(BUILD)/$(ARCH)-efi -name '*.d' 2>/dev/null)
 endif
+
+# One disk for both architectures, as far as both have an application for UEFI.
+image_architectures := $(patsubst linker/%-efi.ld,%,$(wildcard linker/*-efi.ld))
+image_application = $(BUILD)/$(patsubst x86_64/%,%,$(1)/$(APP)).efi
+image_applications = $(foreach architecture,$(image_architectures),$(call image_application,$(architecture)))
+
+.PHONY: image image-applications check-image
+image-applications:
+	@$(foreach architecture,$(image_architectures),\
+	    $(MAKE) -s --no-print-directory ARCH=$(architecture) $(call image_application,$(architecture)) &&) true
+
+## image: disks of an application that UEFI boots, build/barebus.vhdx, .vhd, .iso and .img (APP=hello, APPEND="words for its command line")
+image: image-applications
+	@bash boot/image/make.sh --append "$(APPEND)" $(BUILD) barebus $(image_applications)
+	@cd $(BUILD) && ls -sh barebus.img barebus.vhdx barebus.vhd barebus.iso
+
+## check-image: makes the disks and checks their structures with other tools
+check-image: image
+	@bash boot/image/check.sh $(BUILD) barebus $(image_applications)

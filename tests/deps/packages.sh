@@ -14,6 +14,8 @@ packages=(
     newlib-source                                         # the guest's C library
     libcmocka-dev clang-14 libclang-rt-14-dev g++         # unit tests under both compilers, with sanitizers; the KMCL header as C++
     clang-format-14 clang-tidy-14 cppcheck shellcheck     # make lint
+    ovmf mtools dosfstools gdisk fdisk xorriso qemu-utils   # UEFI: firmware, disks that it boots,
+    libvhdi-utils                                         # and another reader of their formats
     acpica-tools                                          # iasl, which compiles the description of our VMM's machine
     valgrind                                              # make bench counts instructions with it
     gcc-aarch64-linux-gnu picolibc-aarch64-linux-gnu      # ARM64: the build and the guest's C library,
