@@ -178,9 +178,10 @@ test-unit:
 .PHONY: soak
 ## soak: the random histories of the unit tests at length, under one compiler (some minutes)
 soak:
-	@$(parallel_make) HOSTCC=gcc $(BUILD)/host-gcc/test_pair_model $(BUILD)/host-gcc/test_pair_save
+	@$(parallel_make) HOSTCC=gcc $(BUILD)/host-gcc/test_pair_model $(BUILD)/host-gcc/test_pair_save $(BUILD)/host-tsan/tsan_processors_kmcl
 	@PAIR_OPERATIONS=10000000 $(BUILD)/host-gcc/test_pair_model
 	@PAIR_SAVE_ROUNDS=1000 $(BUILD)/host-gcc/test_pair_save
+	@PROCESSORS_PACKETS=1000000 $(BUILD)/host-tsan/tsan_processors_kmcl
 
 # The same tests, built once more without sanitizers and optimisation so that each line and branch is its own.
 .PHONY: coverage

@@ -23,3 +23,8 @@ real_test_vmbus_channel_end := vmbus/channel.c
 # What firmware says and what comes of it are tested together.
 real_test_boot_uefi := boot/uefi_text.c boot/uefi_memory.c boot/uefi_graphics.c boot/uefi_relocate.c
 real_test_kernel_acpi := kernel/acpi_power.c
+
+# Both ends of the bus on two threads. The start of the bus is the test's own.
+real_tsan_processors_kmcl := $(filter-out vmbus/start.c,$(wildcard vmbus/*.c)) \
+                             $(wildcard vmbus/kmcl/*.c vmbus/server/*.c vmbus/kmcl/server/*.c) \
+                             $(addprefix kernel/,clock.c irql.c lock.c timer.c wait.c work.c)

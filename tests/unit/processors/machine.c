@@ -14,6 +14,7 @@
 #include "hv/synic.h"
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
+#include "kernel/log.h"
 #include "kernel/pages.h"
 #include "kernel/panic.h"
 
@@ -275,9 +276,32 @@ _Noreturn void panic(const char *format, ...)
     machine_fail("");
 }
 
-bool arch_console_write(const char *text, uint32_t length)
+/* TEST_LOG=1 in the environment shows both processors' lines. */
+static void print_line(const char *component, const char *format, va_list arguments)
 {
-    return getenv("TEST_LOG") != NULL && fwrite(text, 1, length, stderr) == length;
+    if (getenv("TEST_LOG") != NULL) {
+        (void)fprintf(stderr, "%s %s: ", here() == MACHINE_HOST ? "host " : "guest", component);
+        (void)vfprintf(stderr, format, arguments);
+        (void)fprintf(stderr, "\n");
+    }
+}
+
+void log_info(const char *component, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_line(component, format, arguments);
+    va_end(arguments);
+}
+
+void log_warning(const char *component, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    print_line(component, format, arguments);
+    va_end(arguments);
 }
 
 /* ---- memory ---- */
