@@ -100,18 +100,22 @@ all: $(images) $(BOOT_IMAGES) $(if $(filter x86_64,$(ARCH)),$(BUILD)/compile_com
 
 # -- the host build: unit tests -----------------------------------------------------------------------------------------
 
-SANITIZERS = -fsanitize=address,undefined -fno-sanitize-recover=all
-HOST_FLAGS = -Og -g -fno-omit-frame-pointer -fno-strict-aliasing $(SANITIZERS) $(WARNINGS) $(INCLUDES) -Itests/unit/support
+-include tests/unit/$(ARCH).mk
+SANITIZERS ?= -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_FLAGS = -Og -g -fno-omit-frame-pointer -fno-strict-aliasing $(SANITIZERS) $(WARNINGS) $(INCLUDES) -Itests/unit/support \
+             $(UNIT_FLAGS)
+UNIT_LIBS ?= -lcmocka
 host_modules  := kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server $(drivers) tests/host
 host_sources  := $(foreach module,$(host_modules),$(wildcard $(module)/*.c))
 test_support  := $(wildcard tests/unit/support/*.c)
-unit_tests    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+unit_tests    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c tests/unit/$(ARCH)/test_*.c))
 
 # A test is linked with whatever it needs out of one archive, in which a stand-in of tests/unit/support replaces every
 # product file that defines the same names. What a test itself is about always is the product's: test_<module>_<file> gets
 # <module>/<file>.c, test_hv_* all of hv, test_balloon_* all of drivers/balloon (likewise for other drivers), and
 # tests/unit/real.mk may say more:  real_test_name := vmbus/a.c vmbus/b.c
-# What only the tests of one module share is in tests/unit/<module>/ and linked with each of them.
+# What only the tests of one module share is in tests/unit/<module>/ and linked with each of them. Tests of what only one
+# architecture has are in tests/unit/<architecture>/ and run there.
 -include tests/unit/real.mk
 real_by_name = $(wildcard $(patsubst $(call module_of,$(1))_%,$(call module_of,$(1))/%.c,$(1:test_%=%)))
 module_of = $(firstword $(subst _, ,$(1:test_%=%)))
@@ -124,17 +128,22 @@ $(BUILD)/host-$(1)/%.o: %.c Makefile
 	@echo "  HOSTCC  $$< ($(1))"
 	@$(1) $$(if $$(filter tests/%,$$<),-std=gnu11,-std=c11) $$(HOST_FLAGS) -MMD -MP -c $$< -o $$@
 
+$(BUILD)/host-$(1)/%.o: %.S Makefile
+	@mkdir -p $$(@D)
+	@$(1) -c $$< -o $$@
+
 $(BUILD)/host-$(1)/libbarebus-host.a: tests/unit/archive.sh \
   $(test_support:%.c=$(BUILD)/host-$(1)/%.o) $(host_sources:%.c=$(BUILD)/host-$(1)/%.o)
-	@bash tests/unit/archive.sh $$@ $(test_support:%.c=$(BUILD)/host-$(1)/%.o) -- $(host_sources:%.c=$(BUILD)/host-$(1)/%.o)
+	@CROSS=$(CROSS) bash tests/unit/archive.sh $$@ $(test_support:%.c=$(BUILD)/host-$(1)/%.o) -- $(host_sources:%.c=$(BUILD)/host-$(1)/%.o)
 
 $(foreach test,$(unit_tests),$(call host_test,$(1),$(test)))
 endef
 
 define host_test
 $(BUILD)/host-$(1)/$(2): $(BUILD)/host-$(1)/tests/unit/$(2).o $(patsubst %.c,$(BUILD)/host-$(1)/%.o,$(call real_of,$(2))) \
-  $(BUILD)/host-$(1)/libbarebus-host.a
-	@$(1) $$(SANITIZERS) -pthread -o $$@ $$^ -lcmocka
+  $(UNIT_SOURCES:%.S=$(BUILD)/host-$(1)/%.o) $(BUILD)/host-$(1)/libbarebus-host.a
+	@mkdir -p $$(@D)
+	@$(1) $$(SANITIZERS) -pthread -o $$@ $$^ $$(UNIT_LIBS)
 
 endef
 # Rules and dependencies of some hundred objects, read only by the make that builds them.
@@ -147,7 +156,7 @@ endif
 # and with what real.mk says, all of it built for this; by one compiler, since both have the same sanitizer.
 TSANCC ?= clang-14
 TSAN_FLAGS = $(filter-out -Og -fsanitize=% -fno-sanitize%,$(HOST_FLAGS)) -O1 -fsanitize=thread
-tsan_tests := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/tsan_*.c))
+tsan_tests := $(if $(TSANCC),$(patsubst tests/unit/%.c,%,$(wildcard tests/unit/tsan_*.c)))
 tsan_module_of = $(firstword $(subst _, ,$(1:tsan_%=%)))
 
 $(BUILD)/host-tsan/%.o: %.c Makefile
@@ -169,10 +178,10 @@ unit_programs := $(foreach compiler,$(HOSTCC),$(unit_tests:%=$(BUILD)/host-$(com
 .PHONY: test-unit test-system test build-unit
 build-unit: $(unit_programs)
 
-## test-unit: unit tests on this machine, with sanitizers, under both compilers (HOSTCC=gcc or clang-14 for one; TEST=name for one test)
+## test-unit: unit tests on this machine, with sanitizers, under both compilers (HOSTCC=gcc or clang-14 for one; TEST=name for one test; ARCH=aarch64)
 test-unit:
 	@$(parallel_make) build-unit
-	@python3 tests/unit/run.py --results $(BUILD)/results/unit \
+	@python3 tests/unit/run.py --results $(BUILD)/results/unit$(if $(UNIT_RUNNER),-$(ARCH)) $(if $(UNIT_RUNNER),--runner "$(UNIT_RUNNER)") \
 	    $(if $(TEST),$(filter %/$(TEST),$(unit_programs)),$(unit_programs))
 
 .PHONY: soak
@@ -211,8 +220,9 @@ test: deps
 	@rm -rf $(BUILD)/results
 	@status=0; \
 	$(MAKE) --no-print-directory test-unit || status=1; \
+	$(MAKE) --no-print-directory ARCH=aarch64 test-unit || status=1; \
 	$(MAKE) --no-print-directory test-system || status=1; \
-	cat $(BUILD)/results/unit $(BUILD)/results/system | \
+	cat $(BUILD)/results/* | \
 	    awk '{ passed += $$1; failed += $$3 } END { printf "%d passed, %d failed\n", passed, failed }'; \
 	exit $$status
 
@@ -229,7 +239,7 @@ $(BUILD)/bench/%.o: %.c Makefile
 	@gcc $(BENCH_FLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/bench/libbarebus-bench.a: tests/unit/archive.sh $(bench_objects)
-	@bash tests/unit/archive.sh $@ $(test_support:%.c=$(BUILD)/bench/%.o) -- $(host_sources:%.c=$(BUILD)/bench/%.o)
+	@CROSS=$(CROSS) bash tests/unit/archive.sh $@ $(test_support:%.c=$(BUILD)/bench/%.o) -- $(host_sources:%.c=$(BUILD)/bench/%.o)
 
 $(bench_programs): $(BUILD)/bench/%: $(BUILD)/bench/tests/bench/%.o $(BUILD)/bench/libbarebus-bench.a
 	@gcc -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^)

@@ -23,7 +23,7 @@ void arch_initialise_power(const struct boot_info *info)
 
 _Noreturn void arch_restart(void)
 {
-    (void)firmware_call(PSCI_SYSTEM_RESET);
+    (void)firmware_call(PSCI_SYSTEM_RESET, 0);
     for (;;) {
         __asm__ volatile("wfi"); /* there is no firmware */
     }
@@ -40,7 +40,8 @@ static void exit_by_semihosting(int status)
 
 /*
  * `exit=semihosting` asks a debugger or an emulator to end with the status. Where nobody serves
- * that, the instruction is an exception, and its panic comes here again.
+ * that, the instruction is an exception, and its panic comes here again. Else the machine is
+ * powered off, which takes no argument: a host of ours finds the status where it would be.
  */
 _Noreturn void arch_exit(int status)
 {
@@ -51,6 +52,6 @@ _Noreturn void arch_exit(int status)
         tried = true;
         exit_by_semihosting(status);
     }
-    (void)firmware_call(PSCI_SYSTEM_OFF);
+    (void)firmware_call(PSCI_SYSTEM_OFF, (uint64_t)(unsigned)status);
     arch_restart();
 }

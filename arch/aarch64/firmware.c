@@ -3,9 +3,9 @@
 
 #include "arch/aarch64/platform.h"
 
-struct call_registers firmware_call(uint32_t function)
+struct call_registers firmware_call(uint32_t function, uint64_t argument)
 {
-    struct call_registers registers = {.x = {function}};
+    struct call_registers registers = {.x = {function, argument}};
 
     switch (platform.conduit) {
     case PLATFORM_CONDUIT_HVC:

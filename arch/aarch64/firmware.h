@@ -10,9 +10,9 @@
 #define FIRMWARE_NOT_SUPPORTED UINT64_MAX
 
 /*
- * Calls firmware by the conduit of the platform with a function number and no more arguments than
- * that (Arm DEN 0028, "SMC Calling Convention"). FIRMWARE_NOT_SUPPORTED where there is no conduit.
+ * Calls firmware by the conduit of the platform with a function number and one argument (Arm DEN
+ * 0028, "SMC Calling Convention"). FIRMWARE_NOT_SUPPORTED where there is no conduit.
  */
-struct call_registers firmware_call(uint32_t function);
+struct call_registers firmware_call(uint32_t function, uint64_t argument);
 
 #endif

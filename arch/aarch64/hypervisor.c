@@ -161,7 +161,7 @@ static bool firmware_names_hyperv(void)
     if (platform.conduit != PLATFORM_CONDUIT_HVC) {
         return false;
     }
-    struct call_registers identity = firmware_call(FUNCTION_VENDOR_IDENTITY);
+    struct call_registers identity = firmware_call(FUNCTION_VENDOR_IDENTITY, 0);
     for (unsigned n = 0; n < 4; n++) {
         if ((identity.x[n] & UINT32_MAX) != vendor_identity[n]) {
             return false;

@@ -28,5 +28,6 @@ kernel_missing=no
 "$here/packages.sh" "$deps" "$kernel_missing"
 "$here/newlib.sh" "$deps"
 "$here/nested-kernel.sh" "$deps"
+"$here/cmocka-arm64.sh" "$deps"
 "$here/linux-guest.sh" "$deps"
 say "everything is there"

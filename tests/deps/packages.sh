@@ -19,7 +19,8 @@ packages=(
     acpica-tools                                          # iasl, which compiles the description of our VMM's machine
     valgrind                                              # make bench counts instructions with it
     gcc-aarch64-linux-gnu picolibc-aarch64-linux-gnu      # ARM64: the build and the guest's C library,
-    qemu-efi-aarch64 qemu-user                            # firmware, and unit tests on this machine
+    qemu-efi-aarch64                                      # firmware,
+    libc6-dev-arm64-cross qemu-user                       # and unit tests as processes of this machine
 )
 # From bookworm-backports: the first QEMU with hv-balloon is 8.2. Both systems share a package, so they come from one suite.
 qemu_packages=(qemu-system-x86 qemu-system-arm)

@@ -19,10 +19,10 @@ ENVIRONMENT = {
 }
 
 
-def run(program):
+def run(program, runner=()):
     """Returns the program's output, and {test: passed}."""
     try:
-        done = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS,
+        done = subprocess.run([*runner, program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS,
                               env={**os.environ, **ENVIRONMENT}, stdin=subprocess.DEVNULL)
         output, status = done.stdout.decode(errors="replace"), done.returncode
     except subprocess.TimeoutExpired as late:
@@ -62,6 +62,7 @@ def run(program):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", required=True, help="file that gets the count, for the sum over all kinds of tests")
+    parser.add_argument("--runner", default="", help="command that runs a program which is none of this machine")
     parser.add_argument("programs", nargs="*")
     options = parser.parse_args()
     if not options.programs:
@@ -69,7 +70,8 @@ def main():
 
     total = {}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for program, (output, results) in zip(options.programs, pool.map(run, options.programs)):
+        for program, (output, results) in zip(
+                options.programs, pool.map(lambda program: run(program, options.runner.split()), options.programs)):
             print(f"== {program}\n{output}", flush=True)
             for test, passed in results.items():
                 total[test] = total.get(test, True) and passed

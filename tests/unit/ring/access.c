@@ -2,13 +2,12 @@
 #define _GNU_SOURCE
 #include "tests/unit/ring/access.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 
 #include <signal.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-
-#define TRAP_FLAG 0x100
 
 static struct {
     struct test_ring *ring;
@@ -22,10 +21,60 @@ static void protect(int protection)
     (void)mprotect((void *)now.ring->control, RING_PAGE_SIZE + now.ring->size, protection);
 }
 
+#if defined(__x86_64__)
+
+/* The processor traps behind the next instruction. */
+#define TRAP_FLAG 0x100
+
+static void step_begin(ucontext_t *context)
+{
+    context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+}
+
+static void step_end(ucontext_t *context)
+{
+    context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+}
+
+#else
+
+/*
+ * A process cannot step itself, so a breakpoint takes the place of the next instruction: one that
+ * accesses memory does not branch. An atomic operation has to be one instruction, since a processor
+ * forgets its reservation of a pair of them here.
+ */
+#define BREAKPOINT 0xd4200000u
+#define CODE_PAGE  4096u
+
+static uint32_t replaced;
+
+static void code_write(uint32_t *at, uint32_t instruction)
+{
+    char *page = (char *)((uintptr_t)at & ~(uintptr_t)(CODE_PAGE - 1));
+
+    (void)mprotect(page, CODE_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
+    *at = instruction;
+    __builtin___clear_cache((char *)at, (char *)(at + 1));
+}
+
+static void step_begin(ucontext_t *context)
+{
+    uint32_t *next = (uint32_t *)(uintptr_t)context->uc_mcontext.pc + 1;
+
+    replaced = *next;
+    code_write(next, BREAKPOINT);
+}
+
+static void step_end(ucontext_t *context)
+{
+    code_write((uint32_t *)(uintptr_t)context->uc_mcontext.pc, replaced);
+}
+
+#endif
+
 /* An access: gives the memory back for one instruction. */
 static void fault(int number, siginfo_t *info, void *interrupted)
 {
-    ucontext_t *context = interrupted;
     unsigned char *at = info->si_addr;
 
     if (at < (unsigned char *)now.ring->control || at >= now.ring->data + now.ring->size) {
@@ -37,16 +86,14 @@ static void fault(int number, siginfo_t *info, void *interrupted)
         now.peer_ran = true;
         now.peer();
     }
-    context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+    step_begin(interrupted);
 }
 
 static void trap(int number, siginfo_t *info, void *interrupted)
 {
-    ucontext_t *context = interrupted;
-
     (void)number;
     (void)info;
-    context->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+    step_end(interrupted);
     protect(PROT_NONE);
 }
 
