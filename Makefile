@@ -206,14 +206,17 @@ APP ?= hello
 .PHONY: run
 ## run: boots an application on QEMU with Hyper-V and shows its console (APP=hello, APPEND="words for its command line")
 run: deps
-	@$(parallel_make) $(BUILD)/$(APP).elf
-	@python3 tests/system/host.py --build $(BUILD) --deps $(DEPS) --append "$(APPEND)" $(BUILD)/$(APP).elf
+	@$(parallel_make) $(run_needs_$(ARCH))
+	@$(run_command_$(ARCH))
+
+run_needs_x86_64   = $(BUILD)/$(APP).elf
+run_command_x86_64 = python3 tests/system/host.py --build $(BUILD) --deps $(DEPS) --append "$(APPEND)" $(BUILD)/$(APP).elf
 
 ## test-system: boots guests and tests them from outside (TEST=name for one)
 test-system: deps
 	@$(parallel_make) all vmm el2 $(test_images) $(test_starts)
 	@$(parallel_make) ARCH=aarch64 all
-	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST))
+	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST),$(test_only_$(ARCH)))
 
 ## test: all tests; the last line counts them
 test: deps

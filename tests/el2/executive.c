@@ -17,9 +17,8 @@
 #include "tests/el2/switch.h"
 #include "tests/host/machine.h"
 
-#define STACK_SIZE    65536u
-#define RATING        100u
-#define WRITE_AT_ONCE 256u
+#define STACK_SIZE 65536u
+#define RATING     100u
 
 static struct cpu cpu;
 static bool interrupts; /* there are none; whether they would be taken */
@@ -60,7 +59,12 @@ uint64_t executive_deadline(void)
     return atomic_load_explicit(&deadline, memory_order_acquire);
 }
 
-/* ---- arch/cpu.h ---- */
+/* ---- what the executive asks of its processor: arch/cpu.h, arch/start.h ---- */
+
+void arch_initialise_processor(void)
+{
+    cpu_initialise(&cpu);
+}
 
 struct cpu *arch_this_cpu(void)
 {
@@ -115,64 +119,6 @@ uint64_t arch_counter(void)
 uint64_t arch_counter_frequency(void)
 {
     return counter_frequency_read();
-}
-
-_Noreturn void arch_exit(int status)
-{
-    semihosting_exit(status);
-}
-
-_Noreturn void arch_restart(void)
-{
-    stop(STATUS_HOST_FAILED, "the host asks for a restart, which it has no reason for");
-}
-
-bool arch_console_write(const char *text, uint32_t length)
-{
-    char part[WRITE_AT_ONCE + 1];
-
-    while (length != 0) {
-        uint32_t now = length < WRITE_AT_ONCE ? length : WRITE_AT_ONCE;
-        memcpy(part, text, now);
-        part[now] = '\0';
-        semihosting_write(part);
-        text += now;
-        length -= now;
-    }
-    return true;
-}
-
-/* All memory is mapped from the start (start.S). */
-bool arch_map_memory(uint64_t base, uint64_t size)
-{
-    (void)base;
-    (void)size;
-    return false;
-}
-
-bool arch_map_range(uint64_t base, uint64_t size, enum arch_mapping mapping)
-{
-    (void)base;
-    (void)size;
-    (void)mapping;
-    return false;
-}
-
-/* ---- arch/start.h ---- */
-
-void arch_initialise_processor(void)
-{
-    cpu_initialise(&cpu);
-}
-
-bool arch_initialise_memory(struct memory_map *map)
-{
-    (void)map;
-    return true;
-}
-
-void arch_initialise_interrupts(void)
-{
 }
 
 static uint64_t ticks_of(uint64_t time)

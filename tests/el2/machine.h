@@ -13,6 +13,7 @@
 #define VIRT_GICD          0x08000000
 #define VIRT_GICR          0x080A0000 /* a frame a processor */
 #define VIRT_UART          0x09000000
+#define VIRT_RTC           0x09010000 /* a PL031: seconds since 1970 in its first register */
 #define VIRT_RAM           0x40000000
 #define VIRT_TIMER_VIRTUAL 27 /* INTIDs of the timers: CNTV, and CNTHP of EL2 */
 #define VIRT_TIMER_EL2     26

@@ -6,11 +6,12 @@
  *   delivery=at-once|at-wait|parallel  when it works on what the guest did (processor.h)
  *   processors=N                       of the guest, 1 to 4
  *   memory=MIB                         of the guest
+ *   spare=MIB                          that it may get while it runs
  *   conduit=hvc|smc                    what the guest is told to call its firmware by
  *   version=0xMMMMNNNN                 the highest version of VMBus it speaks
  *   trace                              each message of the bus on the console
  *   device=TYPE[,key=value]...         a device for the guest (tests/host), as often as there are
- *   script=FILE                        commands for the devices, see script.h
+ *   script=FILE                        commands while the guest runs, see script.h
  *   limit=SECONDS                      after which a guest that has not ended is ended
  */
 #include <string.h>
@@ -22,10 +23,13 @@
 #include "tests/el2/bus.h"
 #include "tests/el2/device_tree.h"
 #include "tests/el2/executive.h"
+#include "tests/el2/guest_memory.h"
 #include "tests/el2/machine.h"
 #include "tests/el2/processor.h"
+#include "tests/el2/script.h"
 #include "tests/el2/semihosting.h"
 #include "tests/el2/stage2.h"
+#include "tests/host/device_set.h"
 
 #define MEBIBYTE         (UINT64_C(1) << 20)
 #define MEMORY_DEFAULT   64u
@@ -64,7 +68,8 @@ static void prepare_guest(void)
         .boot_arguments = processors()->guest_command_line,
     };
 
-    map(GUEST_RAM_BASE, GUEST_RAM, description.memory, STAGE2_MEMORY);
+    guest_memory_create(description.memory / PAGE_SIZE,
+                        command_line_number("spare", 0) * MEBIBYTE / PAGE_SIZE);
     map(GUEST_UART, VIRT_UART, UART_SIZE, STAGE2_DEVICE);
     map(GUEST_GICR, VIRT_GICR, (uint64_t)count * GICR_FRAME_SIZE, STAGE2_DEVICE);
     map(GUEST_GICD, VIRT_GICD, GICD_SIZE, STAGE2_DEVICE);
@@ -75,6 +80,36 @@ static void prepare_guest(void)
     (void)processor_start(0, GUEST_IMAGE, GUEST_DEVICE_TREE);
 }
 
+static void print_error(void *context, const char *text)
+{
+    (void)context;
+    semihosting_print("%s", text);
+}
+
+static const struct host_output errors = {print_error, NULL};
+
+/* Each word `device=TEXT`. */
+static void make_devices(struct host_device_set *set)
+{
+    static const char key[] = "device=";
+    char text[HOST_LINE_SIZE];
+
+    for (const char *word = command_line(); *word != '\0';) {
+        const size_t length = strcspn(word, " ");
+        if (length >= strlen(key) && memcmp(word, key, strlen(key)) == 0 && length < sizeof(text)) {
+            memcpy(text, word + strlen(key), length - strlen(key));
+            text[length - strlen(key)] = '\0';
+            if (!host_devices_add(set, text, &script_events, &errors)) {
+                stop(STATUS_HOST_FAILED, "device=%s cannot be made", text);
+            }
+        }
+        word += length + strspn(word + length, " ");
+    }
+    if (!host_devices_start(set, &errors)) {
+        stop(STATUS_HOST_FAILED, "a device cannot be offered");
+    }
+}
+
 static bool guest_has_ended(void *context)
 {
     return processors_guest_has_ended(context);
@@ -82,17 +117,26 @@ static bool guest_has_ended(void *context)
 
 int main(void)
 {
+    static struct host_device_set devices;
     int status = 0;
+    struct vmbus_server *server = bus_start();
 
-    if (bus_start() == NULL) {
+    if (server == NULL) {
         stop(STATUS_HOST_FAILED, "no bus: too little memory, or version= is none");
     }
+    host_devices_initialise(&devices, server);
+    make_devices(&devices);
     prepare_guest();
     machine_start_guest();
+    script_run(&devices);
     if (!wait_until(guest_has_ended, &status,
                     clock_after(command_line_number("limit", LIMIT_DEFAULT) * CLOCK_SECOND))) {
         stop(STATUS_HOST_FAILED, "the guest has not ended within its limit");
     }
-    semihosting_print("the guest ended with status %d", status);
+    semihosting_print("the guest %s with status %d",
+                      status == STATUS_GUEST_RESTARTS ? "asked for a restart," : "ended", status);
+    vmbus_server_reset(server);
+    host_devices_destroy(&devices);
+    vmbus_server_destroy(server);
     return status;
 }

@@ -73,8 +73,7 @@ bool psci_call(struct processor *processor)
         /* PSCI has no status: one that this host understands stands where it has no parameter. */
         processors_guest_ends((int)(x[1] & 0x7f));
     case PSCI_SYSTEM_RESET:
-        stop(STATUS_GUEST_STRAY, "processor %u: resets the machine, at 0x%llx", processor->index,
-             (unsigned long long)processor->registers.pc);
+        processors_guest_ends(STATUS_GUEST_RESTARTS);
     case PSCI_VERSION:
     case PSCI_AFFINITY_INFO:
     case PSCI_AFFINITY_INFO_32:

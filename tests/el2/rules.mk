@@ -46,7 +46,18 @@ $(BUILD)/el2/hostile.bin: $(call el2_objects,$(wildcard tests/el2/guests/*.c tes
 	    -T tests/el2/guests/hostile.ld -o $(@:.bin=.elf) $(filter %.o,$^)
 	@$(EL2_CROSS)objcopy -O binary $(@:.bin=.elf) $@
 
-.PHONY: el2
+# What `make ARCH=aarch64 run` and `test-system` do.
+run_needs_aarch64   = $(IMAGES)/$(APP).Image el2
+run_command_aarch64 = python3 tests/system/el2.py --build $(BUILD) --append "$(APPEND)" $(IMAGES)/$(APP).Image
+test_only_aarch64   = --only arm64
+
+.PHONY: el2 soak-arm64
+## soak-arm64: a thousand runs of a guest against a host that works beside it (some minutes)
+soak-arm64:
+	@$(parallel_make) el2
+	@$(parallel_make) ARCH=aarch64 all
+	@BAREBUS_RACES=1000 python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --only never_loses_a_wake_up
+
 ## el2: builds build/barebus-el2.bin, the host at EL2 for ARM64 guests (tests/el2)
 el2: $(BUILD)/barebus-el2.bin $(BUILD)/el2/hostile.bin
 

@@ -1,18 +1,26 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""ARM64 guests on the host at EL2 (tests/el2), which runs on a machine that QEMU emulates: one process a run, half a second or less."""
+"""ARM64 guests on the host at EL2 (tests/el2), which runs on a machine that QEMU emulates: one process a run, a second or less."""
+import argparse
 import os
+import re
 import subprocess
+import sys
 import tempfile
 
 LIMIT = 60              # seconds of a machine that may be busy; a tenth of one is usual
 GUEST_MEMORY = 64       # MiB
 HOST_MEMORY = 256       # MiB below the guest's: tests/el2/machine.h
 GUEST_IMAGE = 0x50200000
-STATUS_HOST_FAILED = 125  # tests/el2/semihosting.h
+STATUS_GUEST_RESTARTS = 124  # and the next two: tests/el2/semihosting.h
+STATUS_HOST_FAILED = 125
 STATUS_GUEST_STRAY = 126
 
+# When the host works on what the guest did: tests/el2/processor.h.
+DELIVERIES = ("at-once", "at-wait", "parallel")
+
 # The same instructions take the same time in every run, and nobody waits.
-REPEATABLE = ("-icount", "shift=0,sleep=off")
+REPEATABLE = ("-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm")
 
 
 class Ended:
@@ -21,29 +29,48 @@ class Ended:
     def __init__(self, status, console, host):
         self.status, self.console, self.host = status, console.replace("\r", ""), host.replace("\r", "")
 
+    def messages(self):
+        """The trace: (direction, message) of each so far."""
+        return re.findall(r"bus: vp \d+ (<-|->) ([A-Z_]+),", self.host)
+
     def __str__(self):
         parts = (("the guest's console", self.console), ("the host's", self.host))
         return f"status {self.status}\n" + "\n".join(
             f"{name}, last lines:\n" + "\n".join("  | " + line for line in text.splitlines()[-25:]) for name, text in parts)
 
 
-def run(host, image, append="", *, delivery="at-once", processors=1, memory=GUEST_MEMORY, repeatable=True, trace=False,
-        words=(), limit=30, qemu=(), seconds=LIMIT):
-    """Runs a guest to its end. `append`: its command line; `words`: more of the host's (tests/el2/main.c)."""
-    parallel = delivery == "parallel"
+def check(condition, ended, what):
+    if not condition:
+        raise AssertionError(f"{what}\n{ended}")
+
+
+def command_line(build, image, append, *, delivery, processors, memory, spare, devices, script, words, trace, limit, repeatable, output):
+    """QEMU's. `output`: its options for the guest's and the host's consoles, of which the host's has id=host."""
     # The first of several words of one key counts.
-    words = ["barebus-el2", *words, f"delivery={delivery}", f"processors={processors}", f"memory={memory}", f"limit={limit}",
+    words = ["barebus-el2", *words, f"delivery={delivery}", f"processors={processors}", f"memory={memory}", f"spare={spare}",
+             f"limit={limit}", *(f"device={device}" for device in devices), *([f"script={script}"] if script else []),
              *(["trace"] if trace else []), "--", *append.split()]
     arguments = "".join(",arg=" + word.replace(",", ",,") for word in words)
+    parallel = delivery == "parallel"
+    return ["qemu-system-aarch64", "-machine", "virt,virtualization=on,gic-version=3", "-cpu", "neoverse-n1",
+            "-smp", str(processors + parallel), "-m", str(HOST_MEMORY + memory + spare), "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", *(REPEATABLE if repeatable and not parallel else ()), *output,
+            "-semihosting-config", f"enable=on,target=native,chardev=host{arguments}", "-kernel", f"{build}/barebus-el2.bin",
+            "-device", f"loader,file={image},addr={GUEST_IMAGE:#x},force-raw=on"]
+
+
+def run(host, image, append="", *, delivery="at-once", processors=1, memory=GUEST_MEMORY, spare=0, devices=(), script=(), words=(),
+        trace=False, limit=30, seconds=LIMIT):
+    """Runs a guest to its end. `append`: its command line; `script`: lines as tests/el2/script.h has them; `words`: more of the host's
+    command line (tests/el2/main.c); `limit`: seconds of the guest's own time, `seconds`: of ours."""
     with tempfile.TemporaryDirectory() as folder:
         log = f"{folder}/host"
-        command = ["qemu-system-aarch64", "-machine", "virt,virtualization=on,gic-version=3", "-cpu", "neoverse-n1",
-                   "-smp", str(processors + parallel), "-m", str(HOST_MEMORY + memory), "-nodefaults", "-no-user-config",
-                   "-display", "none", "-serial", "stdio", "-no-reboot", *(REPEATABLE if repeatable and not parallel else ()),
-                   "-chardev", f"file,id=host,path={log}",
-                   "-semihosting-config", f"enable=on,target=native,chardev=host{arguments}",
-                   "-kernel", f"{host.build}/barebus-el2.bin",
-                   "-device", f"loader,file={image},addr={GUEST_IMAGE:#x},force-raw=on", *qemu]
+        if script:
+            with open(f"{folder}/script", "w", encoding="ascii") as file:
+                file.write("".join(line + "\n" for line in script))
+        command = command_line(host.build, image, append, delivery=delivery, processors=processors, memory=memory, spare=spare,
+                               devices=devices, script=f"{folder}/script" if script else None, words=words, trace=trace, limit=limit,
+                               repeatable=True, output=["-serial", "stdio", "-chardev", f"file,id=host,path={log}"])
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   timeout=seconds, check=False)
@@ -55,3 +82,31 @@ def run(host, image, append="", *, delivery="at-once", processors=1, memory=GUES
             with open(log, "rb") as file:
                 text = file.read()
     return Ended(status, console.decode(errors="replace"), text.decode(errors="replace"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--append", default="", help="the guest's command line")
+    parser.add_argument("--device", action="append", help="TYPE[,key=value]..., as often as there are (tests/host)")
+    parser.add_argument("--delivery", choices=DELIVERIES, default="parallel", help="when the host works on what the guest did")
+    parser.add_argument("--processors", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=GUEST_MEMORY, help="MiB")
+    parser.add_argument("--spare", type=int, default=0, help="MiB that the guest may get while it runs")
+    parser.add_argument("--script", help="file with commands for the host (tests/el2/script.h)")
+    parser.add_argument("--trace", action="store_true", help="each message of the bus")
+    parser.add_argument("--limit", type=int, default=3600, help="seconds of the guest's time")
+    parser.add_argument("image", help="an arm64 Image")
+    options = parser.parse_args()
+    devices = options.device if options.device is not None else ("heartbeat", "timesync", "shutdown", "echo-sample")
+    # Both consoles on this one.
+    status = subprocess.run(command_line(
+        options.build, options.image, options.append, delivery=options.delivery, processors=options.processors, memory=options.memory,
+        spare=options.spare, devices=devices, script=options.script, words=(), trace=options.trace, limit=options.limit,
+        repeatable=False, output=["-chardev", "stdio,id=host,mux=on,signal=on", "-serial", "chardev:host"]), check=False).returncode
+    print(f"the guest left with status {status}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

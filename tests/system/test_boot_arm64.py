@@ -6,6 +6,8 @@ import tempfile
 
 from test_boot import APPLICATION, LIMIT, PANIC, TOO_LITTLE_MEMORY, Ended, check
 
+WITHOUT_HOST = True  # see run.py
+
 NO_HYPERV = 4
 
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Our ARM64 guest on our host at EL2 (tests/el2): the same stack and drivers as on x86-64, against the same devices."""
+import os
+import re
+
+import el2
+import run
+from el2 import DELIVERIES, check
+
+WITHOUT_HOST = True  # see run.py
+
+
+def echo(host, rounds=200, **options):
+    return el2.run(host, f"{host.build}/aarch64/guests/echo.Image", f"rounds={rounds}", devices=["echo-sample"], **options)
+
+
+def hello(host, append="run=60", **options):
+    return el2.run(host, f"{host.build}/aarch64/hello.Image", append, **options)
+
+
+def in_order(ended, text, *patterns):
+    at = 0
+    for pattern in patterns:
+        match = re.compile(pattern).search(text, at)
+        check(match, ended, f"nothing like {pattern!r} behind what was found before it")
+        at = match.end()
+
+
+# -- the bus -------------------------------------------------------------------------------------------------------------
+
+def test_the_guest_connects_exchanges_packets_and_leaves_with_unload(host):
+    for delivery in DELIVERIES:
+        ended = echo(host, delivery=delivery, trace=True)
+        check(ended.status == 0, ended, delivery)
+        check("echo: done rounds=200" in ended.console, ended, "not all packets came back")
+        check(not re.search("warning:|panic:", ended.console + ended.host), ended, "somebody warned of something")
+        messages = ended.messages()
+        check(messages[:2] == [("<-", "INITIATE_CONTACT"), ("->", "VERSION_RESPONSE")], ended, "the conversation begins otherwise")
+        check(messages[-2:] == [("<-", "UNLOAD"), ("->", "UNLOAD_COMPLETE")], ended, "the conversation ends otherwise")
+        check(messages.count(("<-", "OPEN_CHANNEL")) == 1 and ("<-", "CLOSE_CHANNEL") in messages, ended, "channels")
+
+
+def test_older_versions_of_the_bus(host):
+    for version in ("0x50000", "0x40000", "0x20004"):
+        ended = echo(host, rounds=10, words=[f"version={version}"], trace=True)
+        check(ended.status == 0, ended, version)
+        check(f" {int(version, 16):08x} " in re.findall(r"INITIATE_CONTACT, .*", ended.host)[-1], ended, f"not {version} in the end")
+
+
+def test_firmware_is_called_by_the_conduit_that_the_machine_names(host):
+    # By SMC the guest cannot ask for the hypervisor's identity, and its device tree does not name it; it powers off all the same.
+    ended = echo(host, words=["conduit=smc"])
+    check("hv: no hypervisor" in ended.console and "the guest ended with status" in ended.host, ended, "by SMC")
+
+
+def test_more_memory_and_less(host):
+    for memory in (16, 512):
+        check(echo(host, rounds=10, memory=memory).status == 0, None, f"{memory} MiB")
+
+
+RACES = int(os.environ.get("BAREBUS_RACES", "24"))  # make soak-arm64: a thousand
+
+
+# -- races and repetition ------------------------------------------------------------------------------------------------
+
+def test_two_runs_print_the_same(host):
+    for delivery in ("at-once", "at-wait"):
+        first, second = (echo(host, delivery=delivery, trace=True) for _ in range(2))
+        check(first.status == 0, first, delivery)
+        check(len(first.messages()) > 10, first, "too few messages to compare")
+        check((first.host, first.console) == (second.host, second.console), second, "the second run prints something else")
+
+
+@run.limit(30 + RACES)
+def test_a_host_that_works_beside_the_guest_never_loses_a_wake_up(host):
+    for attempt in range(RACES):
+        ended = echo(host, rounds=50, delivery="parallel")
+        check(ended.status == 0 and "echo: done rounds=50" in ended.console, ended, f"attempt {attempt + 1} of {RACES}")
+
+
+# -- devices -------------------------------------------------------------------------------------------------------------
+
+def test_the_host_asks_for_a_shutdown(host):
+    for delivery in DELIVERIES:
+        ended = hello(host, delivery=delivery, devices=["heartbeat", "timesync", "shutdown"],
+                      script=["wait heartbeat: the first heartbeat is answered", "sleep 100", "device heartbeat status",
+                              "wait shutdown: version", "device shutdown shutdown", "wait shutdown: the guest agrees"])
+        check(ended.status == 0, ended, delivery)
+        in_order(ended, ended.host, r"\| state=\w+ version=3\.0 ", r"\| sent=\d+ answered=[1-9]", r"! shutdown: the guest agrees",
+                 r"the guest ended with status 0")
+        in_order(ended, ended.console, r"shutdown: the host asks for a power off", r"shutdown: power off, as the host asked")
+
+
+def test_a_device_is_taken_away_and_comes_back(host):
+    for delivery in DELIVERIES:
+        ended = hello(host, delivery=delivery, devices=["heartbeat", "shutdown"], trace=True,
+                      script=["wait heartbeat: the first heartbeat is answered", "rescind heartbeat", "devices", "offer heartbeat",
+                              "wait heartbeat: version", "wait heartbeat: version", "device shutdown shutdown"])
+        check(ended.status == 0, ended, delivery)
+        check("| heartbeat not offered\n" in ended.host, ended, "it is still offered")
+        in_order(ended, ended.host, "RESCIND_CHANNEL_OFFER", "RELID_RELEASED", "OFFER_CHANNEL", "OPEN_CHANNEL_RESULT")
