@@ -25,6 +25,9 @@ void arch_interrupts_enable(void);
  */
 void arch_wait_for_interrupt(void);
 
+/* What uname calls this processor: "x86_64". */
+extern const char arch_name[];
+
 /* In a loop that polls memory. */
 void arch_relax(void);
 

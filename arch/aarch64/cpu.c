@@ -12,6 +12,8 @@
 #include "arch/cpu.h"
 #include "arch/start.h"
 
+const char arch_name[] = "aarch64";
+
 #define MASK_INTERRUPTS UINT64_C(0x80)
 
 struct platform platform;

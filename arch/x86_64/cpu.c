@@ -11,6 +11,8 @@
 #include "arch/x86_64/serial.h"
 #include "arch/x86_64/timer.h"
 
+const char arch_name[] = "x86_64";
+
 #define FLAGS_INTERRUPT 0x200u
 
 #define MSR_GS_BASE 0xc0000101u

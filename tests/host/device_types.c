@@ -3,9 +3,17 @@
 
 #include "tests/host/echo_device.h"
 #include "tests/host/heartbeat.h"
+#include "tests/host/kvp.h"
 #include "tests/host/shutdown.h"
 #include "tests/host/timesync.h"
 
+/* clang-format off */
 const struct host_device_type *const host_device_types[] = {
-    &heartbeat_device_type, &shutdown_device_type, &timesync_device_type, &echo_device_type, NULL,
+    &heartbeat_device_type,
+    &shutdown_device_type,
+    &timesync_device_type,
+    &kvp_device_type,
+    &echo_device_type,
+    NULL,
 };
+/* clang-format on */

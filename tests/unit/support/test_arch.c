@@ -9,6 +9,8 @@
 #include "kernel/clock.h"
 #include "kernel/cpu.h"
 
+const char arch_name[] = "test";
+
 #define STEP_TIME    (10 * CLOCK_MICROSECOND)
 #define CONSOLE_SIZE 65536u
 #define NOT_ARMED    UINT64_MAX

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DRIVERS_KVP_KVP_DEVICE_H
+#define DRIVERS_KVP_KVP_DEVICE_H
+
+#include "drivers/integration/integration.h"
+#include "drivers/kvp/kvp.h"
+#include "drivers/kvp/kvp_protocol.h"
+#include "drivers/kvp/kvp_store.h"
+
+/* For the driver and its tests. */
+struct kvp_driver {
+    struct integration_device device;
+    struct kvp_store pools[KVP_POOLS];
+    uint64_t changes;
+    /* Of the request that is answered: text is too long for an interrupt's stack. */
+    char key[KVP_KEY_TEXT_SIZE];
+    char value[KVP_VALUE_TEXT_SIZE];
+};
+extern struct kvp_driver kvp_driver;
+void kvp_start(void);
+void kvp_make_facts(void);
+
+#endif
