@@ -10,36 +10,18 @@
 #include <string.h>
 
 #include "arch/aarch64/firmware.h"
+#include "arch/aarch64/hypervisor_abi.h"
 #include "arch/aarch64/instructions.h"
 #include "arch/aarch64/interrupts.h"
 #include "arch/aarch64/platform.h"
 #include "kernel/log.h"
 
-/* Arm DEN 0028: the identity of the vendor's hypervisor services, and Microsoft's answer to it. */
-#define FUNCTION_VENDOR_IDENTITY 0x8600ff01u
-static const uint64_t vendor_identity[] = {0x4d32ba58, 0xcd244764, 0x8eef6c75, 0x16597024};
+static const uint64_t vendor_identity[] = HV_SMCCC_VENDOR_UID_WORDS;
 
-/* The function of a hypercall in the convention of firmware calls. */
-#define FUNCTION_HYPERCALL UINT64_C(0x46000001)
+#define CALL_FAST     (UINT64_C(1) << 16) /* input in registers */
+#define RESULT_STATUS UINT64_C(0xffff)
 
-#define CALL_GET_REGISTERS UINT64_C(0x0050)
-#define CALL_SET_REGISTERS UINT64_C(0x0051)
-#define CALL_FAST          (UINT64_C(1) << 16) /* input in registers */
-#define CALL_ONE_ELEMENT   (UINT64_C(1) << 32)
-#define RESULT_STATUS      UINT64_C(0xffff)
-#define PARTITION_SELF     UINT64_MAX
-#define PROCESSOR_SELF     UINT64_C(0xfffffffe) /* and virtual trust level 0 */
-
-/* Registers that only tell (TLFS, "Feature and Interface Discovery"). */
-#define REGISTER_VERSION         0x00000100u
-#define REGISTER_FEATURES        0x00000200u
-#define REGISTER_RECOMMENDATIONS 0x00000201u
-#define REGISTER_LIMITS          0x00000202u
-#define REGISTER_HARDWARE        0x00000203u
-#define REGISTER_SINT0           0x000a0000u
-#define REGISTER_STIMER0         0x000b0000u
-
-/* Bits of REGISTER_FEATURES, and of the register that announces crash reports. */
+/* Bits of HV_ARM64_PRIVILEGES, and of the register that announces crash reports. */
 #define PRIVILEGES_ALWAYS                                                                          \
     (UINT64_C(1) << 2 | UINT64_C(1) << 5 | UINT64_C(1) << 6) /* SynIC, hypercalls, VP index */
 #define FEATURE_FREQUENCIES (UINT64_C(1) << 6)
@@ -47,15 +29,24 @@ static const uint64_t vendor_identity[] = {0x4d32ba58, 0xcd244764, 0x8eef6c75, 0
 #define CRASH_MESSAGE       (UINT64_C(1) << 62)
 
 static const uint32_t register_numbers[] = {
-    [HV_REGISTER_GUEST_OS_ID] = 0x00090002u,    [HV_REGISTER_VP_INDEX] = 0x00090003u,
-    [HV_REGISTER_TIME_REF_COUNT] = 0x00090004u, [HV_REGISTER_REFERENCE_TSC] = 0x00090017u,
-    [HV_REGISTER_TSC_FREQUENCY] = 0x00000240u,  [HV_REGISTER_APIC_FREQUENCY] = 0x00000241u,
-    [HV_REGISTER_VP_ASSIST_PAGE] = 0x00090013u, [HV_REGISTER_SCONTROL] = 0x000a0010u,
-    [HV_REGISTER_SVERSION] = 0x000a0011u,       [HV_REGISTER_SIEFP] = 0x000a0012u,
-    [HV_REGISTER_SIMP] = 0x000a0013u,           [HV_REGISTER_EOM] = 0x000a0014u,
-    [HV_REGISTER_CRASH_P0] = 0x00000210u,       [HV_REGISTER_CRASH_P1] = 0x00000211u,
-    [HV_REGISTER_CRASH_P2] = 0x00000212u,       [HV_REGISTER_CRASH_P3] = 0x00000213u,
-    [HV_REGISTER_CRASH_P4] = 0x00000214u,       [HV_REGISTER_CRASH_CTL] = 0x00000215u,
+    [HV_REGISTER_GUEST_OS_ID] = HV_ARM64_GUEST_OS_ID,
+    [HV_REGISTER_VP_INDEX] = HV_ARM64_VP_INDEX,
+    [HV_REGISTER_TIME_REF_COUNT] = HV_ARM64_TIME_REF_COUNT,
+    [HV_REGISTER_REFERENCE_TSC] = HV_ARM64_REFERENCE_TSC,
+    [HV_REGISTER_TSC_FREQUENCY] = HV_ARM64_TSC_FREQUENCY,
+    [HV_REGISTER_APIC_FREQUENCY] = HV_ARM64_APIC_FREQUENCY,
+    [HV_REGISTER_VP_ASSIST_PAGE] = HV_ARM64_VP_ASSIST_PAGE,
+    [HV_REGISTER_SCONTROL] = HV_ARM64_SCONTROL,
+    [HV_REGISTER_SVERSION] = HV_ARM64_SVERSION,
+    [HV_REGISTER_SIEFP] = HV_ARM64_SIEFP,
+    [HV_REGISTER_SIMP] = HV_ARM64_SIMP,
+    [HV_REGISTER_EOM] = HV_ARM64_EOM,
+    [HV_REGISTER_CRASH_P0] = HV_ARM64_CRASH_P0,
+    [HV_REGISTER_CRASH_P1] = HV_ARM64_CRASH_P0 + 1,
+    [HV_REGISTER_CRASH_P2] = HV_ARM64_CRASH_P0 + 2,
+    [HV_REGISTER_CRASH_P3] = HV_ARM64_CRASH_P0 + 3,
+    [HV_REGISTER_CRASH_P4] = HV_ARM64_CRASH_P0 + 4,
+    [HV_REGISTER_CRASH_CTL] = HV_ARM64_CRASH_CTL,
 };
 _Static_assert(sizeof(register_numbers) / sizeof(register_numbers[0]) == HV_REGISTER_SINT0,
                "a number each");
@@ -69,11 +60,6 @@ static enum { BY_FIRMWARE_CALL, BY_OWN_CALL } convention;
 
 /* ---- the instruction ---- */
 
-/* Where the value of one register comes back: in the convention of firmware calls in the next pair
- * behind the input, in the other one at the end of all (Linux and mu_msvm). */
-#define VALUE_AS_FIRMWARE 6u
-#define VALUE_AS_OWN      15u
-
 struct answer {
     uint64_t result;
     uint64_t low, high;
@@ -82,7 +68,7 @@ struct answer {
 static struct answer call(uint64_t control, const uint64_t input[5])
 {
     bool own = convention == BY_OWN_CALL;
-    struct call_registers registers = {.x = {FUNCTION_HYPERCALL}};
+    struct call_registers registers = {.x = {HV_SMCCC_HYPERCALL}};
     uint64_t *at = &registers.x[own ? 0 : 1];
 
     at[0] = control;
@@ -92,7 +78,7 @@ static struct answer call(uint64_t control, const uint64_t input[5])
     } else {
         call_hvc0(&registers);
     }
-    const uint64_t *value = &registers.x[own ? VALUE_AS_OWN : VALUE_AS_FIRMWARE];
+    const uint64_t *value = &registers.x[own ? HV_PLAIN_VALUE : HV_SMCCC_VALUE];
     return (struct answer){registers.x[0], value[0], value[1]};
 }
 
@@ -110,19 +96,19 @@ uint64_t arch_hypercall(uint64_t control, uint64_t input, uint64_t output)
 static uint32_t register_number(enum hv_register name)
 {
     if (name >= HV_REGISTER_STIMER0_CONFIG) {
-        return REGISTER_STIMER0 + (uint32_t)(name - HV_REGISTER_STIMER0_CONFIG);
+        return HV_ARM64_STIMER0_CONFIG + (uint32_t)(name - HV_REGISTER_STIMER0_CONFIG);
     }
     if (name >= HV_REGISTER_SINT0) {
-        return REGISTER_SINT0 + (uint32_t)(name - HV_REGISTER_SINT0);
+        return HV_ARM64_SINT0 + (uint32_t)(name - HV_REGISTER_SINT0);
     }
     return register_numbers[name];
 }
 
 static struct answer register_get(uint32_t number)
 {
-    const uint64_t words[5] = {PARTITION_SELF, PROCESSOR_SELF, number};
+    const uint64_t words[5] = {HV_PARTITION_SELF, HV_VP_SELF, number};
 
-    return call(CALL_GET_REGISTERS | CALL_FAST | CALL_ONE_ELEMENT, words);
+    return call(HV_CALL_GET_VP_REGISTERS | CALL_FAST | HV_CALL_ONE_ELEMENT, words);
 }
 
 static bool succeeded(const struct answer *answer)
@@ -146,10 +132,10 @@ uint64_t arch_hv_register_read(enum hv_register name)
 /* A write that is refused shows where it matters: what is written is read back there. */
 void arch_hv_register_write(enum hv_register name, uint64_t value)
 {
-    const uint64_t words[5] = {PARTITION_SELF, PROCESSOR_SELF, register_number(name), 0, value};
+    const uint64_t words[5] = {HV_PARTITION_SELF, HV_VP_SELF, register_number(name), 0, value};
 
     barrier_all();
-    (void)call(CALL_SET_REGISTERS | CALL_FAST | CALL_ONE_ELEMENT, words);
+    (void)call(HV_CALL_SET_VP_REGISTERS | CALL_FAST | HV_CALL_ONE_ELEMENT, words);
 }
 
 /* ---- discovery ---- */
@@ -161,7 +147,7 @@ static bool firmware_names_hyperv(void)
     if (platform.conduit != PLATFORM_CONDUIT_HVC) {
         return false;
     }
-    struct call_registers identity = firmware_call(FUNCTION_VENDOR_IDENTITY, 0);
+    struct call_registers identity = firmware_call(HV_SMCCC_VENDOR_UID, 0);
     for (unsigned n = 0; n < 4; n++) {
         if ((identity.x[n] & UINT32_MAX) != vendor_identity[n]) {
             return false;
@@ -181,7 +167,7 @@ static struct answer told(uint32_t number)
 static void choose_convention(void)
 {
     convention = BY_FIRMWARE_CALL;
-    struct answer answer = register_get(REGISTER_FEATURES);
+    struct answer answer = register_get(HV_ARM64_PRIVILEGES);
     if (answer.result == FIRMWARE_NOT_SUPPORTED) {
         convention = BY_OWN_CALL;
         log_info("hv", "hypercalls by HVC #1: HVC #0 does not know them");
@@ -203,27 +189,27 @@ void arch_hypervisor_read(struct arch_hypervisor *out)
     memcpy(out->vendor, "MsHyperV", sizeof("MsHyperV"));
     choose_convention();
 
-    struct answer version = told(REGISTER_VERSION);
+    struct answer version = told(HV_ARM64_VERSION);
     out->version[0] = (uint32_t)version.low;
     out->version[1] = (uint32_t)(version.low >> 32);
     out->version[2] = (uint32_t)version.high;
     out->version[3] = (uint32_t)(version.high >> 32);
 
-    struct answer features = told(REGISTER_FEATURES);
+    struct answer features = told(HV_ARM64_PRIVILEGES);
     out->privileges = features.low | PRIVILEGES_ALWAYS;
     /* The processor has its counter's frequency in a register; in what unit these have it is not
      * certain. */
     out->features = features.high & ~FEATURE_FREQUENCIES;
 
-    struct answer recommendations = told(REGISTER_RECOMMENDATIONS);
+    struct answer recommendations = told(HV_ARM64_RECOMMENDATIONS);
     out->recommendations = (uint32_t)recommendations.low;
     out->spin_count = (uint32_t)(recommendations.low >> 32);
 
-    struct answer limits = told(REGISTER_LIMITS);
+    struct answer limits = told(HV_ARM64_LIMITS);
     out->limits[0] = (uint32_t)limits.low;
     out->limits[1] = (uint32_t)(limits.low >> 32);
     out->limits[2] = (uint32_t)limits.high;
-    out->hardware = (uint32_t)told(REGISTER_HARDWARE).low;
+    out->hardware = (uint32_t)told(HV_ARM64_HARDWARE).low;
     if (platform.vmbus_interrupt == 0) {
         log_info("hv", "no table names the interrupt of VMBus: taking %u", INTERRUPT_VMBUS);
     }

@@ -5,17 +5,18 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "arch/aarch64/hypervisor_abi.h"
 #include "hv/hypercall.h"
 #include "hv/tlfs.h"
 #include "kernel/pages.h"
 #include "tests/el2/bus.h"
-#include "tests/el2/hypervisor_abi.h"
 #include "tests/el2/psci.h"
 #include "tests/el2/semihosting.h"
 #include "tests/el2/stage2.h"
 #include "tests/el2/vp_registers.h"
 
 #define INSTRUCTION_SIZE 4u
+#define INPUT_MAXIMUM    256u /* of the calls below */
 
 /* A call as both conventions come down to. */
 struct call {
@@ -25,7 +26,7 @@ struct call {
     uint64_t output_address;
     uint64_t *fast;  /* registers with the input of a fast call, first of them */
     uint32_t output; /* of a fast call: index of the register that a result of 16 bytes goes to */
-    _Alignas(8) uint8_t input[HV_CALL_INPUT_MAXIMUM];
+    _Alignas(8) uint8_t input[INPUT_MAXIMUM];
     uint32_t done; /* repetitions */
 };
 
@@ -196,12 +197,6 @@ static hv_status run(struct call *call)
 
 /* ---- the conventions ---- */
 
-/* The result of a fast call follows its input in the next pair of registers: HvCallGetVpRegisters
- * of one register has 20 bytes of input. Linux arch/arm64/hyperv, OpenVMM. */
-#define OUTPUT_SMCCC 6u
-/* It is in the last pair. mu_msvm, OpenVMM. */
-#define OUTPUT_PLAIN 15u
-
 static void handle_hypercall(struct processor *processor, bool smccc)
 {
     uint64_t *x = processor->registers.x;
@@ -211,7 +206,7 @@ static void handle_hypercall(struct processor *processor, bool smccc)
         .fast = smccc ? &x[2] : &x[1],
         .input_address = smccc ? x[2] : x[1],
         .output_address = smccc ? x[3] : x[2],
-        .output = smccc ? OUTPUT_SMCCC : OUTPUT_PLAIN,
+        .output = smccc ? HV_SMCCC_VALUE : HV_PLAIN_VALUE,
     };
     const hv_status status = run(&call);
 

@@ -4,12 +4,12 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "arch/aarch64/hypervisor_abi.h"
 #include "hv/shared_memory.h"
 #include "hv/tlfs.h"
 #include "kernel/pages.h"
 #include "tests/el2/bus.h"
 #include "tests/el2/gic.h"
-#include "tests/el2/hypervisor_abi.h"
 #include "tests/el2/lock.h"
 #include "tests/el2/machine.h"
 #include "tests/el2/stage2.h"

@@ -5,9 +5,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "arch/aarch64/hypervisor_abi.h"
 #include "hv/tlfs.h"
 #include "kernel/pages.h"
-#include "tests/el2/hypervisor_abi.h"
 #include "tests/el2/semihosting.h"
 #include "tests/el2/stage2.h"
 #include "tests/el2/synic.h"

@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch/aarch64/hypervisor_abi.h"
 #include "hv/hypercall.h"
 #include "hv/tlfs.h"
-#include "tests/el2/hypervisor_abi.h"
 #include "tests/el2/machine.h"
 #include "vmbus/messages.h"
 
