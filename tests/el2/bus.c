@@ -7,10 +7,10 @@
 
 #include "hv/synic.h"
 #include "hv/tlfs.h"
-#include "kernel/command_line.h"
 #include "kernel/pages.h"
 #include "kernel/panic.h"
 #include "kernel/work.h"
+#include "tests/el2/configuration.h"
 #include "tests/el2/guest_pages.h"
 #include "tests/el2/lock.h"
 #include "tests/el2/processor.h"
@@ -29,7 +29,6 @@ struct posted {
 };
 
 static struct vmbus_server *server;
-static uint32_t version_maximum;
 static struct work_item work;
 
 /* Messages of the guest that the server has not taken. */
@@ -61,7 +60,7 @@ hv_status bus_post(uint32_t vp, uint32_t connection_id, const void *payload, uin
 
     if (connection_id != VMBUS_CONNECTION_ID_MESSAGES &&
         (connection_id != VMBUS_CONNECTION_ID_MULTI_CLIENT ||
-         version_maximum < VMBUS_VERSION_5_0)) {
+         configuration()->version < VMBUS_VERSION_5_0)) {
         return HV_STATUS_INVALID_CONNECTION_ID;
     }
     machine_lock(&port.lock);
@@ -218,10 +217,8 @@ struct vmbus_server *bus_start(void)
         .post = post,
         .event = event,
     };
-    const uint64_t version = command_line_number("version", VMBUS_VERSION_6_0);
-    const struct vmbus_server_options options = {.version_maximum = (uint32_t)version};
+    const struct vmbus_server_options options = {.version_maximum = configuration()->version};
 
-    version_maximum = (uint32_t)version;
     work_item_initialise(&work, run, NULL);
     server = vmbus_server_create(&machine, &options);
     return server;

@@ -10,6 +10,7 @@
 #include "hv/tlfs.h"
 #include "kernel/pages.h"
 #include "tests/el2/bus.h"
+#include "tests/el2/configuration.h"
 #include "tests/el2/psci.h"
 #include "tests/el2/semihosting.h"
 #include "tests/el2/stage2.h"
@@ -38,6 +39,8 @@ struct call {
 
 /* Without its extension for 128-bit input. */
 #define FAST_REGISTERS 16u
+
+#define SMCCC_NOT_SUPPORTED UINT64_MAX /* Arm DEN 0028 */
 
 _Noreturn void hypercall_unknown(const struct processor *processor, const char *instruction)
 {
@@ -215,14 +218,17 @@ static void handle_hypercall(struct processor *processor, bool smccc)
 
 void hypercall_handle(struct processor *processor, uint32_t immediate)
 {
+    const enum convention convention = configuration()->convention;
     uint64_t *x = processor->registers.x;
 
-    if (immediate == 1) {
+    if (immediate == 1 && convention != CONVENTION_SMCCC) {
         handle_hypercall(processor, false);
     } else if (immediate != 0) {
         hypercall_unknown(processor, "HVC");
-    } else if (x[0] == HV_SMCCC_HYPERCALL) {
+    } else if (x[0] == HV_SMCCC_HYPERCALL && convention != CONVENTION_PLAIN) {
         handle_hypercall(processor, true);
+    } else if (x[0] == HV_SMCCC_HYPERCALL) {
+        x[0] = SMCCC_NOT_SUPPORTED;
     } else if ((uint32_t)x[0] == HV_SMCCC_VENDOR_UID) {
         const uint64_t words[] = HV_SMCCC_VENDOR_UID_WORDS;
         memcpy(x, words, sizeof(words));

@@ -3,11 +3,14 @@
  * An ARM64 host for Barebus' guests, at EL2 of a machine that QEMU emulates. What it does is on its
  * command line (-semihosting-config arg=...), words of the guest's command line behind `--`:
  *
- *   delivery=at-once|at-wait|parallel  when it works on what the guest did (processor.h)
+ *   delivery=at-once|at-wait|parallel  when it works on what the guest did
+ *                                      (configuration.h)
  *   processors=N                       of the guest, 1 to 4
  *   memory=MIB                         of the guest
  *   spare=MIB                          that it may get while it runs
  *   conduit=hvc|smc                    what the guest is told to call its firmware by
+ *   calls=both|smccc|plain             which convention of hypercalls it serves
+ *   silent                             words that tell of its version and features are zero
  *   version=0xMMMMNNNN                 the highest version of VMBus it speaks
  *   trace                              each message of the bus on the console
  *   device=TYPE[,key=value]...         a device for the guest (tests/host), as often as there are
@@ -21,6 +24,7 @@
 #include "kernel/pages.h"
 #include "kernel/wait.h"
 #include "tests/el2/bus.h"
+#include "tests/el2/configuration.h"
 #include "tests/el2/device_tree.h"
 #include "tests/el2/executive.h"
 #include "tests/el2/guest_memory.h"
@@ -31,10 +35,6 @@
 #include "tests/el2/stage2.h"
 #include "tests/host/device_set.h"
 
-#define MEBIBYTE         (UINT64_C(1) << 20)
-#define MEMORY_DEFAULT   64u
-#define MEMORY_MAXIMUM   1024u
-#define LIMIT_DEFAULT    60u
 #define DEVICE_TREE_SIZE (GUEST_IMAGE - GUEST_DEVICE_TREE)
 
 int main(void);
@@ -53,25 +53,17 @@ static void map(uint64_t guest_address, uint64_t address, uint64_t size, enum st
 
 static void prepare_guest(void)
 {
-    char conduit[8] = "hvc";
-    const uint32_t count = processors()->count;
-    const uint64_t memory = command_line_number("memory", MEMORY_DEFAULT);
-
-    if (memory < 16 || memory > MEMORY_MAXIMUM) {
-        stop(STATUS_HOST_FAILED, "memory=%u: 16 to %u MiB", (unsigned)memory, MEMORY_MAXIMUM);
-    }
-    (void)command_line_value("conduit", conduit, sizeof(conduit));
+    const struct configuration *wanted = configuration();
     const struct guest_description description = {
-        .processors = count,
-        .memory = memory * MEBIBYTE,
-        .by_smc = strcmp(conduit, "smc") == 0,
-        .boot_arguments = processors()->guest_command_line,
+        .processors = wanted->processors,
+        .memory = wanted->memory,
+        .by_smc = wanted->conduit == CONDUIT_SMC,
+        .boot_arguments = wanted->guest_command_line,
     };
 
-    guest_memory_create(description.memory / PAGE_SIZE,
-                        command_line_number("spare", 0) * MEBIBYTE / PAGE_SIZE);
+    guest_memory_create(wanted->memory / PAGE_SIZE, wanted->spare / PAGE_SIZE);
     map(GUEST_UART, VIRT_UART, UART_SIZE, STAGE2_DEVICE);
-    map(GUEST_GICR, VIRT_GICR, (uint64_t)count * GICR_FRAME_SIZE, STAGE2_DEVICE);
+    map(GUEST_GICR, VIRT_GICR, (uint64_t)wanted->processors * GICR_FRAME_SIZE, STAGE2_DEVICE);
     map(GUEST_GICD, VIRT_GICD, GICD_SIZE, STAGE2_DEVICE);
     if (device_tree_write(stage2_memory(GUEST_DEVICE_TREE, DEVICE_TREE_SIZE), DEVICE_TREE_SIZE,
                           &description) == 0) {
@@ -129,8 +121,7 @@ int main(void)
     prepare_guest();
     machine_start_guest();
     script_run(&devices);
-    if (!wait_until(guest_has_ended, &status,
-                    clock_after(command_line_number("limit", LIMIT_DEFAULT) * CLOCK_SECOND))) {
+    if (!wait_until(guest_has_ended, &status, clock_after(configuration()->limit * CLOCK_SECOND))) {
         stop(STATUS_HOST_FAILED, "the guest has not ended within its limit");
     }
     semihosting_print("the guest %s with status %d",

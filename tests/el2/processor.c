@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "arch/cpu.h"
-#include "kernel/command_line.h"
-#include "kernel/start.h"
 #include "tests/el2/bus.h"
+#include "tests/el2/configuration.h"
 #include "tests/el2/executive.h"
 #include "tests/el2/gic.h"
 #include "tests/el2/instructions.h"
@@ -28,7 +27,6 @@
 #define CNTHCTL_NO_TRAPS  UINT64_C(3)
 #define ICC_SRE_NO_TRAPS  UINT64_C(0xf)
 
-static struct processors configuration;
 static struct processor guest[PROCESSORS_LIMIT];
 static struct boot_info info;
 static atomic_bool guest_ready;
@@ -40,14 +38,9 @@ void boot_processor_main(void);
 void processor_main(uint32_t index);
 extern char image_end[];
 
-const struct processors *processors(void)
-{
-    return &configuration;
-}
-
 struct processor *processor_find(uint32_t index)
 {
-    return index < configuration.count ? &guest[index] : NULL;
+    return index < configuration()->processors ? &guest[index] : NULL;
 }
 
 /* ---- the guest's ---- */
@@ -57,7 +50,7 @@ static void prepare(void)
 {
     uint64_t traps = HCR_STAGE2 | HCR_TRAP_SMC | HCR_AARCH64;
 
-    if (configuration.delivery != DELIVERY_IN_PARALLEL) {
+    if (configuration()->delivery != DELIVERY_IN_PARALLEL) {
         traps |= HCR_TRAP_WAIT;
     }
     stage2_use();
@@ -92,7 +85,7 @@ static _Noreturn void run_guest(struct processor *processor)
         const uint32_t why = guest_enter(&processor->registers);
         const bool waits = trap_handle(processor, why);
 
-        if (configuration.delivery == DELIVERY_AT_ONCE && bus_is_pending()) {
+        if (configuration()->delivery == DELIVERY_AT_ONCE && bus_is_pending()) {
             executive_run();
         }
         if (waits) {
@@ -134,7 +127,7 @@ _Noreturn void processors_guest_ends(int status)
     atomic_store_explicit(&guest_ended, true, memory_order_release);
     processors_notify_host();
     for (;;) {
-        if (configuration.delivery != DELIVERY_IN_PARALLEL) {
+        if (configuration()->delivery != DELIVERY_IN_PARALLEL) {
             executive_run(); /* which ends the host, or still has something to do first */
         }
         arch_relax();
@@ -151,8 +144,8 @@ bool processors_guest_has_ended(int *status)
 
 void processors_notify_host(void)
 {
-    if (configuration.delivery == DELIVERY_IN_PARALLEL) {
-        gic_wake(configuration.count);
+    if (configuration()->delivery == DELIVERY_IN_PARALLEL) {
+        gic_wake(configuration()->processors);
     }
 }
 
@@ -174,56 +167,19 @@ void machine_start_guest(void)
     atomic_store_explicit(&guest_ready, true, memory_order_release);
 }
 
-/* Words behind `--` are the guest's. */
-static void split_command_line(char *line)
-{
-    char *end = strstr(line, "--");
-
-    configuration.guest_command_line = "";
-    if (end != NULL) {
-        configuration.guest_command_line = end + 2 + strspn(end + 2, " ");
-        *end = '\0';
-    }
-}
-
-static void configure(void)
-{
-    static const char *const deliveries[] = {
-        [DELIVERY_AT_ONCE] = "at-once",
-        [DELIVERY_AT_WAIT] = "at-wait",
-        [DELIVERY_IN_PARALLEL] = "parallel",
-    };
-    char word[16] = "at-once";
-
-    configuration.count = (uint32_t)command_line_number("processors", 1);
-    if (configuration.count < 1 || configuration.count > PROCESSORS_LIMIT) {
-        stop(STATUS_HOST_FAILED, "processors=%u: 1 to %u", configuration.count, PROCESSORS_LIMIT);
-    }
-    (void)command_line_value("delivery", word, sizeof(word));
-    for (unsigned i = 0; i < sizeof(deliveries) / sizeof(deliveries[0]); i++) {
-        if (strcmp(word, deliveries[i]) == 0) {
-            configuration.delivery = (enum delivery)i;
-            return;
-        }
-    }
-    stop(STATUS_HOST_FAILED, "delivery=%s: at-once, at-wait or parallel", word);
-}
-
 void boot_processor_main(void)
 {
     info.protocol = "semihosting at EL2";
     info.counter_at_entry = arch_counter();
     semihosting_command_line(info.command_line, sizeof(info.command_line));
     memory_map_add(&info.memory, (uintptr_t)image_end, HOST_MEMORY_END - (uintptr_t)image_end);
-    split_command_line(info.command_line);
-    command_line_initialise(info.command_line);
-    configure();
-    for (uint32_t i = 0; i < configuration.count; i++) {
+    configuration_read(&info);
+    for (uint32_t i = 0; i < configuration()->processors; i++) {
         guest[i].index = i;
     }
     executive_initialise(&info);
-    if (configuration.delivery == DELIVERY_IN_PARALLEL) {
-        psci_start_processor(configuration.count);
+    if (configuration()->delivery == DELIVERY_IN_PARALLEL) {
+        psci_start_processor(configuration()->processors);
     } else {
         executive_run();
     }
@@ -235,7 +191,7 @@ void boot_processor_main(void)
 
 void processor_main(uint32_t index)
 {
-    if (index == configuration.count) {
+    if (index == configuration()->processors) {
         run_host(index);
     }
     run_guest(&guest[index]);

@@ -13,26 +13,11 @@
 
 #include "tests/el2/switch.h"
 
-/* When the host works on what the guest did. */
-enum delivery {
-    DELIVERY_AT_ONCE,     /* in the trap, before the guest's next instruction */
-    DELIVERY_AT_WAIT,     /* when a processor of the guest waits for an interrupt */
-    DELIVERY_IN_PARALLEL, /* on a processor of its own, while the guest runs */
-};
-
 struct processor {
     struct guest_registers registers;
     uint32_t index;       /* virtual processor index, and the number of the machine's processor */
     _Atomic bool started; /* set by whoever starts it, cleared by itself */
 };
-
-/* From the command line; constant afterwards. */
-struct processors {
-    uint32_t count; /* of the guest */
-    enum delivery delivery;
-    const char *guest_command_line;
-};
-const struct processors *processors(void);
 
 /* Those of the guest, by VP index; NULL: no such processor. */
 struct processor *processor_find(uint32_t index);

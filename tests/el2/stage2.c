@@ -10,12 +10,12 @@
 #include "kernel/pages.h"
 #include "kernel/panic.h"
 #include "tests/el2/instructions.h"
+#include "tests/el2/machine.h"
 
 #define ENTRIES               512u
 #define INDEX(address, level) ((address) >> (39u - 9u * (level)) & (ENTRIES - 1))
 #define LEVEL_FIRST           1u
 #define LEVEL_LAST            3u
-#define LEVEL_SIZE(level)     (UINT64_C(1) << (39u - 9u * (level)))
 #define ADDRESS_END           (UINT64_C(1) << 36)
 
 #define ENTRY_VALID      UINT64_C(1)
@@ -30,9 +30,11 @@
 #define ENTRY_DEVICE     (UINT64_C(0x1) << 2) /* nGnRE */
 
 #define MEMORY                                                                                     \
-    (ENTRY_VALID | ENTRY_WRITE_BACK | ENTRY_READ | ENTRY_WRITE | ENTRY_INNER | ENTRY_ACCESSED)
+    (ENTRY_VALID | ENTRY_TABLE | ENTRY_WRITE_BACK | ENTRY_READ | ENTRY_WRITE | ENTRY_INNER |       \
+     ENTRY_ACCESSED)
 #define DEVICE                                                                                     \
-    (ENTRY_VALID | ENTRY_DEVICE | ENTRY_READ | ENTRY_WRITE | ENTRY_ACCESSED | ENTRY_NO_CODE)
+    (ENTRY_VALID | ENTRY_TABLE | ENTRY_DEVICE | ENTRY_READ | ENTRY_WRITE | ENTRY_ACCESSED |        \
+     ENTRY_NO_CODE)
 
 /* VTCR_EL2: its RES1 bit, 40 bits out, inner shareable, walks through the cache, from level 1 on,
  * and 64 - 36 bits that must be zero. */
@@ -57,51 +59,92 @@ static void store(_Atomic uint64_t *entry, uint64_t value)
     atomic_store_explicit(entry, value, memory_order_relaxed);
 }
 
-/* The entry of a level for the address, made on the way; NULL: no memory, or a block is there. */
-static _Atomic uint64_t *entry_at(uint64_t guest_address, unsigned level)
+/* The entry of a page, with the tables above it made if that is wanted; NULL: they are not there.
+ */
+static _Atomic uint64_t *entry_at(uint64_t guest_address, bool make)
 {
     _Atomic uint64_t *table = root;
 
-    for (unsigned above = LEVEL_FIRST; above < level; above++) {
-        _Atomic uint64_t *entry = &table[INDEX(guest_address, above)];
+    for (unsigned level = LEVEL_FIRST; level < LEVEL_LAST; level++) {
+        _Atomic uint64_t *entry = &table[INDEX(guest_address, level)];
         if (load(entry) == 0) {
-            void *page = pages_allocate_zeroed(1);
+            void *page = make ? pages_allocate_zeroed(1) : NULL;
             if (page == NULL) {
                 return NULL;
             }
             store(entry, (uintptr_t)page | ENTRY_VALID | ENTRY_TABLE);
-        } else if ((load(entry) & ENTRY_TABLE) == 0) {
-            return NULL;
         }
         table = table_of(load(entry));
     }
-    return &table[INDEX(guest_address, level)];
+    return &table[INDEX(guest_address, LEVEL_LAST)];
 }
 
 bool stage2_map(uint64_t guest_address, uint64_t address, uint64_t size, enum stage2_kind kind)
 {
-    const uint64_t attributes = kind == STAGE2_MEMORY ? MEMORY : DEVICE;
-
     ASSERT(((guest_address | address | size) & (PAGE_SIZE - 1)) == 0);
     if (guest_address >= ADDRESS_END || size > ADDRESS_END - guest_address) {
         return false;
     }
-    while (size != 0) {
-        const uint64_t block = LEVEL_SIZE(LEVEL_LAST - 1);
-        const bool as_block = ((guest_address | address) & (block - 1)) == 0 && size >= block;
-        const uint64_t step = as_block ? block : PAGE_SIZE;
-        _Atomic uint64_t *entry = entry_at(guest_address, as_block ? LEVEL_LAST - 1 : LEVEL_LAST);
-
+    for (uint64_t done = 0; done < size; done += PAGE_SIZE) {
+        _Atomic uint64_t *entry = entry_at(guest_address + done, true);
         if (entry == NULL || load(entry) != 0) {
             return false;
         }
-        store(entry, address | attributes | (as_block ? 0 : ENTRY_TABLE));
-        guest_address += step;
-        address += step;
-        size -= step;
+        store(entry, (address + done) | (kind == STAGE2_MEMORY ? MEMORY : DEVICE));
     }
     barrier_all();
     return true;
+}
+
+/* Where a page of the guest's memory is for the host; 0: it is none. */
+static uint64_t page_at(uint64_t guest_address)
+{
+    _Atomic uint64_t *entry = guest_address < ADDRESS_END ? entry_at(guest_address, false) : NULL;
+    const uint64_t value = entry != NULL ? load(entry) : 0;
+
+    return (value & ENTRY_WRITE_BACK) == ENTRY_WRITE_BACK ? value & ENTRY_ADDRESS : 0;
+}
+
+/* The processors must never find two different entries: the first one is forgotten in between. */
+static void replace(uint64_t guest_address, uint64_t address)
+{
+    _Atomic uint64_t *entry = entry_at(guest_address, false);
+
+    store(entry, 0);
+    stage2_forget();
+    store(entry, address | MEMORY);
+    barrier_all();
+}
+
+bool stage2_cover(uint64_t guest_address, void *page, uint64_t *under)
+{
+    *under = page_at(guest_address);
+    if (*under < GUEST_RAM) {
+        return false; /* none, or the host's: it lies over another one */
+    }
+    replace(guest_address, (uintptr_t)page);
+    return true;
+}
+
+void stage2_uncover(uint64_t guest_address, uint64_t under)
+{
+    replace(guest_address, under);
+}
+
+void *stage2_memory(uint64_t guest_address, uint64_t size)
+{
+    const uint64_t inside = guest_address & (PAGE_SIZE - 1);
+    const uint64_t first = page_at(guest_address - inside);
+
+    if (first == 0 || size > ADDRESS_END) {
+        return NULL;
+    }
+    for (uint64_t done = PAGE_SIZE; done < inside + size; done += PAGE_SIZE) {
+        if (page_at(guest_address - inside + done) != first + done) {
+            return NULL;
+        }
+    }
+    return (void *)(uintptr_t)(first + inside);
 }
 
 void stage2_use(void)
@@ -109,43 +152,4 @@ void stage2_use(void)
     stage2_control_write(CONTROL);
     stage2_base_write((uintptr_t)root);
     stage2_forget();
-}
-
-/* Where one address of memory is, and in `left` how many bytes follow it in the same page or block.
- */
-static uint64_t translate(uint64_t guest_address, uint64_t *left)
-{
-    _Atomic uint64_t *table = root;
-
-    for (unsigned level = LEVEL_FIRST; guest_address < ADDRESS_END && level <= LEVEL_LAST;
-         level++) {
-        const uint64_t entry = load(&table[INDEX(guest_address, level)]);
-        if ((entry & ENTRY_VALID) == 0) {
-            break;
-        }
-        if (level == LEVEL_LAST || (entry & ENTRY_TABLE) == 0) {
-            const uint64_t inside = guest_address & (LEVEL_SIZE(level) - 1);
-            *left = LEVEL_SIZE(level) - inside;
-            return (entry & ENTRY_WRITE_BACK) == ENTRY_WRITE_BACK ? (entry & ENTRY_ADDRESS) + inside
-                                                                  : 0;
-        }
-        table = table_of(entry);
-    }
-    return 0;
-}
-
-void *stage2_memory(uint64_t guest_address, uint64_t size)
-{
-    uint64_t left = 0;
-    const uint64_t first = translate(guest_address, &left);
-
-    if (first == 0 || size > ADDRESS_END) {
-        return NULL;
-    }
-    for (uint64_t done = left; done < size; done += left) {
-        if (translate(guest_address + done, &left) != first + done) {
-            return NULL;
-        }
-    }
-    return (void *)(uintptr_t)first;
 }

@@ -19,6 +19,14 @@ enum stage2_kind {
  */
 bool stage2_map(uint64_t guest_address, uint64_t address, uint64_t size, enum stage2_kind kind);
 
+/*
+ * Lays a page of the host over one of the guest's memory, which the guest sees in its place until
+ * it is uncovered with what `under` got. False: there is no memory of the guest at this address, or
+ * a page lies over it already. Any processor; no two at a time for one address.
+ */
+bool stage2_cover(uint64_t guest_address, void *page, uint64_t *under);
+void stage2_uncover(uint64_t guest_address, uint64_t under);
+
 /* Turns it on for this processor's guest. */
 void stage2_use(void);
 

@@ -19,12 +19,26 @@
 /* ARM64 has no automatic end of interrupt; intercepts and proxies are not for guests. */
 #define SINT_BITS (HV_SINT_VECTOR_MASK | HV_SINT_MASKED | HV_SINT_POLLING)
 
+/* What a page has in it when it is laid over the guest's: nobody specifies that, so nobody may
+ * count on it. */
+#define PAGE_CONTENTS 0xa5
+
+/* A page of the host's that lies over one of the guest's while the guest has it enabled. */
+struct cover {
+    uint64_t value; /* of its register: the guest's page, and whether it is enabled */
+    uint64_t under;
+    _Alignas(PAGE_SIZE) union {
+        struct hv_message_page messages;
+        struct hv_event_flags_page events;
+    } page;
+};
+
 struct synic {
-    struct machine_lock
-        lock; /* the registers are written by the guest's processor, read by the host's */
+    /* The registers are written by the guest's processor, and read by the host's. */
+    struct machine_lock lock;
     uint64_t control;
-    uint64_t event_page;    /* SIEFP */
-    uint64_t message_page;  /* SIMP */
+    struct cover events;    /* SIEFP */
+    struct cover messages;  /* SIMP */
     uint64_t written_sints; /* a bit each; the others have their value after reset */
     uint64_t sint[HV_SINT_COUNT];
 };
@@ -50,10 +64,10 @@ hv_status synic_register_get(uint32_t vp, uint32_t name, uint64_t *value)
         *value = SVERSION;
         break;
     case HV_ARM64_SIEFP:
-        *value = synic->event_page;
+        *value = synic->events.value;
         break;
     case HV_ARM64_SIMP:
-        *value = synic->message_page;
+        *value = synic->messages.value;
         break;
     case HV_ARM64_EOM:
         *value = 0;
@@ -74,12 +88,39 @@ static bool sint_is_valid(uint64_t value)
                                          (vector >= GIC_PRIVATE_BEGIN && vector < GIC_PRIVATE_END));
 }
 
-/* Reserved bits are refused, as OpenVMM does; so is a page that is no memory of the guest. */
-static bool page_register_is_valid(uint64_t value)
+static bool is_enabled(const struct cover *cover)
 {
-    return (value & HV_PAGE_REGISTER_RESERVED) == 0 &&
-           ((value & HV_PAGE_REGISTER_ENABLE) == 0 ||
-            stage2_memory(value & ~(uint64_t)(PAGE_SIZE - 1), PAGE_SIZE) != NULL);
+    return (cover->value & HV_PAGE_REGISTER_ENABLE) != 0;
+}
+
+static uint64_t address_of(uint64_t value)
+{
+    return value & ~(uint64_t)(PAGE_SIZE - 1);
+}
+
+/* Reserved bits are refused, as OpenVMM does; so is a page that is no memory of the guest. */
+static bool set_page(struct cover *cover, uint64_t value)
+{
+    uint64_t under = 0;
+
+    if ((value & HV_PAGE_REGISTER_RESERVED) != 0) {
+        return false;
+    }
+    if (value == cover->value) {
+        return true;
+    }
+    if ((value & HV_PAGE_REGISTER_ENABLE) != 0) {
+        memset(&cover->page, PAGE_CONTENTS, sizeof(cover->page));
+        if (!stage2_cover(address_of(value), &cover->page, &under)) {
+            return false;
+        }
+    }
+    if (is_enabled(cover)) {
+        stage2_uncover(address_of(cover->value), cover->under);
+    }
+    cover->value = value;
+    cover->under = under;
+    return true;
 }
 
 static bool set(struct synic *synic, uint32_t name, uint64_t value)
@@ -89,11 +130,9 @@ static bool set(struct synic *synic, uint32_t name, uint64_t value)
         synic->control = value & HV_SCONTROL_ENABLE;
         return value == synic->control;
     case HV_ARM64_SIEFP:
-        synic->event_page = page_register_is_valid(value) ? value : synic->event_page;
-        return value == synic->event_page;
+        return set_page(&synic->events, value);
     case HV_ARM64_SIMP:
-        synic->message_page = page_register_is_valid(value) ? value : synic->message_page;
-        return value == synic->message_page;
+        return set_page(&synic->messages, value);
     case HV_ARM64_EOM:
         return true;
     default:
@@ -121,13 +160,11 @@ hv_status synic_register_set(uint32_t vp, uint32_t name, uint64_t value)
 
 /* ---- the host's side ---- */
 
-/* The memory of an enabled page register of an enabled controller. Locked. */
-static void *page_of(const struct synic *synic, uint64_t value)
+/* Whether something may come to the source. Locked. */
+static bool is_open(const struct synic *synic, const struct cover *cover, uint32_t sint)
 {
-    if ((synic->control & HV_SCONTROL_ENABLE) == 0 || (value & HV_PAGE_REGISTER_ENABLE) == 0) {
-        return NULL;
-    }
-    return stage2_memory(value & ~(uint64_t)(PAGE_SIZE - 1), PAGE_SIZE);
+    return (synic->control & HV_SCONTROL_ENABLE) != 0 && is_enabled(cover) &&
+           (sint_of(synic, sint) & HV_SINT_MASKED) == 0;
 }
 
 /* Locked. */
@@ -175,8 +212,8 @@ enum synic_posted synic_post(uint32_t vp, uint32_t sint, uint32_t type, const vo
     }
     struct synic *synic = &synics[vp];
     machine_lock(&synic->lock);
-    struct hv_message_page *page = page_of(synic, synic->message_page);
-    if (page != NULL && (sint_of(synic, sint) & HV_SINT_MASKED) == 0) {
+    if (is_open(synic, &synic->messages, sint)) {
+        struct hv_message_page *page = &synic->messages.page.messages;
         if (slot_is_busy(&page->slots[sint])) {
             posted = SYNIC_SLOT_BUSY;
         } else {
@@ -198,8 +235,8 @@ bool synic_event(uint32_t vp, uint32_t sint, uint32_t flag)
     }
     struct synic *synic = &synics[vp];
     machine_lock(&synic->lock);
-    struct hv_event_flags_page *page = page_of(synic, synic->event_page);
-    if (page != NULL && (sint_of(synic, sint) & HV_SINT_MASKED) == 0) {
+    if (is_open(synic, &synic->events, sint)) {
+        struct hv_event_flags_page *page = &synic->events.page.events;
         const uint64_t bit = UINT64_C(1) << flag % 64;
         on = true;
         if ((atomic_fetch_or_explicit(&page->words[sint][flag / 64], bit, memory_order_seq_cst) &

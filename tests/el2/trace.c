@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/el2/trace.h"
 
-#include <stdbool.h>
 #include <string.h>
 
-#include "kernel/command_line.h"
 #include "kernel/log.h"
+#include "tests/el2/configuration.h"
 #include "vmbus/messages.h"
 
 #define WORDS 8u /* of a message behind its header that are shown */
-
-static bool is_on(void)
-{
-    char value[2];
-
-    return command_line_value("trace", value, sizeof(value));
-}
 
 void trace_message(enum trace_direction direction, uint32_t vp, const void *payload, uint32_t size)
 {
@@ -25,7 +17,7 @@ void trace_message(enum trace_direction direction, uint32_t vp, const void *payl
     char text[WORDS * 9 + 1] = "";
     uint32_t shown = 0;
 
-    if (!is_on()) {
+    if (!configuration()->trace) {
         return;
     }
     memcpy(words, payload, size < sizeof(words) ? size : sizeof(words));

@@ -8,6 +8,7 @@
 #include "arch/aarch64/hypervisor_abi.h"
 #include "hv/tlfs.h"
 #include "kernel/pages.h"
+#include "tests/el2/configuration.h"
 #include "tests/el2/semihosting.h"
 #include "tests/el2/stage2.h"
 #include "tests/el2/synic.h"
@@ -73,6 +74,9 @@ static void report_crash(void)
 
 hv_status vp_register_get(const struct processor *processor, uint32_t name, uint64_t *value)
 {
+    if (configuration()->silent && name >= HV_ARM64_VERSION && name <= HV_ARM64_HARDWARE) {
+        return HV_STATUS_SUCCESS;
+    }
     if (is_crash_register(name)) {
         *value = name == HV_ARM64_CRASH_CTL ? HV_CRASH_NOTIFY | HV_CRASH_MESSAGE
                                             : crash[name - HV_ARM64_CRASH_P0];
@@ -93,7 +97,7 @@ hv_status vp_register_get(const struct processor *processor, uint32_t name, uint
         value[0] = RECOMMENDATIONS | (uint64_t)UINT32_MAX << 32;
         break;
     case HV_ARM64_LIMITS:
-        value[0] = processors()->count | (uint64_t)processors()->count << 32;
+        value[0] = configuration()->processors | (uint64_t)configuration()->processors << 32;
         break;
     case HV_ARM64_HARDWARE:
         break;

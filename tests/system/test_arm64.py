@@ -6,6 +6,7 @@ import re
 import el2
 import run
 from el2 import DELIVERIES, check
+from test_boot import PANIC
 
 WITHOUT_HOST = True  # see run.py
 
@@ -51,6 +52,25 @@ def test_firmware_is_called_by_the_conduit_that_the_machine_names(host):
     # By SMC the guest cannot ask for the hypervisor's identity, and its device tree does not name it; it powers off all the same.
     ended = echo(host, words=["conduit=smc"])
     check("hv: no hypervisor" in ended.console and "the guest ended with status" in ended.host, ended, "by SMC")
+
+
+def test_both_conventions_of_hypercalls(host):
+    for calls in ("smccc", "plain"):
+        ended = echo(host, rounds=10, words=[f"calls={calls}"])
+        check(ended.status == 0, ended, calls)
+        check(("hypercalls by HVC #1" in ended.console) == (calls == "plain"), ended, calls)
+
+
+def test_a_host_that_tells_nothing_of_itself(host):
+    ended = hello(host, "run=1", words=["silent"])
+    check(ended.status == 0 and "privileges 0x64 features 0x0 " in ended.console, ended, "more than what goes without saying")
+    check("vmbus: connected, version 6.0" in ended.console, ended, "no bus")
+
+
+def test_a_panic_reaches_the_host(host):
+    ended = el2.run(host, f"{host.build}/aarch64/guests/executive.Image", "test=panic_at_dispatch_level")
+    check(ended.status == PANIC, ended, "not the status of a panic")
+    check("the guest reports a crash: 0 0 0 " in ended.host and "asked for, number 42" in ended.host, ended, "no report")
 
 
 def test_more_memory_and_less(host):

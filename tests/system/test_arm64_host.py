@@ -65,7 +65,7 @@ def test_a_guest_that_never_ends(host):
 
 
 def test_words_that_make_no_sense(host):
-    for word, pattern in (("delivery=never", "delivery=never: "), ("processors=5", "processors=5: 1 to 4"), ("memory=2", "memory=2: "),
+    for word, pattern in (("delivery=never", "delivery=never makes no sense"), ("processors=5", "processors=5: 1 to 4"), ("memory=2", "memory=2: "),
                           ("version=0x77", "no bus: ")):
         ended = el2.run(host, f"{host.build}/el2/hostile.bin", "test=nothing", words=(word,))
         check(ended.status == el2.STATUS_HOST_FAILED and re.search(f"host: {pattern}", ended.host), ended, word)
@@ -95,8 +95,17 @@ def test_messages_that_make_no_sense_are_dropped(host):
     check(re.search(r"vp 0 -> VERSION_RESPONSE, 16 bytes: 00000001 ", ended.host), ended, "no answer to what is worth one")
 
 
+def test_pages_of_the_synic_lie_over_the_guests_memory(host):
+    fine(host, "covered_page")
+
+
 def test_an_occupied_slot_gets_the_next_message_when_it_is_free(host):
     fine(host, "occupied_slot")
+
+
+def test_rings_of_pages_in_no_order(host):
+    ended = fine(host, "scattered_rings", devices=["echo-sample"])
+    check("vp 0 -> OPEN_CHANNEL_RESULT" in ended.host, ended, "no channel was opened")
 
 
 def test_answers_that_are_never_taken_cost_no_memory(host):

@@ -154,9 +154,7 @@ static bool release(struct kmcl_channel *channel)
 {
     const uint32_t relid = vmbus_channel_offer(channel->bus)->relid;
 
-    if (channel->delete_gpadls != NULL) {
-        channel->delete_gpadls(channel);
-    }
+    kmcl_gpadl_delete_all(channel);
     kmcl_intake_discard(channel);
     channel->is_open = false;
     channel->enabled = false;

@@ -72,9 +72,7 @@ bool kmcl_is_below(const struct kmcl_channel *channel)
 
 void kmcl_leave(struct kmcl_channel *channel)
 {
-    if (channel->release_waiters != NULL) {
-        channel->release_waiters(channel);
-    }
+    kmcl_synchronous_release(channel);
     passive_work_queue(&channel->state_work);
 }
 

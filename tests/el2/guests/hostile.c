@@ -13,6 +13,7 @@
 #include "hv/tlfs.h"
 #include "tests/el2/machine.h"
 #include "vmbus/messages.h"
+#include "vmbus/ring_layout.h"
 
 #define PSCI_CPU_ON     UINT64_C(0xC4000003)
 #define PSCI_SYSTEM_OFF UINT64_C(0x84000008)
@@ -185,6 +186,9 @@ static void synic_start(void)
     check(90, register_set(HV_ARM64_GUEST_OS_ID, OS_ID) == HV_STATUS_SUCCESS);
     check(91, register_set(HV_ARM64_SIMP, (uintptr_t)&messages | 1) == HV_STATUS_SUCCESS);
     check(92, register_set(HV_ARM64_SIEFP, (uintptr_t)&events | 1) == HV_STATUS_SUCCESS);
+    /* What is in the pages is nobody's promise. */
+    memset(&messages, 0, sizeof(messages));
+    memset(&events, 0, sizeof(events));
     check(93, register_set(HV_ARM64_SINT0 + SINT, GUEST_VMBUS_INTERRUPT) == HV_STATUS_SUCCESS);
     check(94, register_set(HV_ARM64_SCONTROL, 1) == HV_STATUS_SUCCESS);
 }
@@ -343,6 +347,22 @@ static void bad_messages(void)
     contact();
 }
 
+/* What lay under a page of the SynIC is there again when it is disabled; the page itself is not. */
+static void covered_page(void)
+{
+    volatile uint8_t *page = input[1];
+    const uint64_t value = (uintptr_t)input[1] | 1;
+
+    synic_start();
+    page[7] = 0x77;
+    check(80, register_set(HV_ARM64_SIMP, value) == HV_STATUS_SUCCESS);
+    check(81, page[7] != 0x77);
+    page[7] = 0x11;
+    check(82, register_set(HV_ARM64_SIEFP, value) == HV_STATUS_INVALID_PARAMETER);
+    check(83, register_set(HV_ARM64_SIMP, value & ~UINT64_C(1)) == HV_STATUS_SUCCESS);
+    check(84, page[7] == 0x77);
+}
+
 /* The second answer waits until the first is taken and the end of message is written. */
 static void occupied_slot(void)
 {
@@ -385,6 +405,91 @@ static void answers_never_taken(void)
         relax();
     }
     check(51, taken > 16);
+}
+
+/* Waits for the next message to this guest, which must be of that type, and frees its slot; it is
+ * in `taken` then. */
+static uint8_t taken[HV_MESSAGE_PAYLOAD_MAXIMUM] __attribute__((aligned(8)));
+
+static const void *take(unsigned number, uint32_t type)
+{
+    struct hv_message_slot *slot = &messages.slots[SINT];
+
+    while (slot->type == HV_MESSAGE_TYPE_NONE) {
+        wait();
+    }
+    memcpy(taken, slot->payload, sizeof(taken));
+    slot->type = HV_MESSAGE_TYPE_NONE;
+    __asm__ volatile("dsb sy" : : : "memory");
+    check(number, (slot->flags & HV_MESSAGE_FLAG_PENDING) == 0 ||
+                      register_set(HV_ARM64_EOM, 0) == HV_STATUS_SUCCESS);
+    check(number, ((const struct vmbus_message_header *)(const void *)taken)->type == type);
+    return taken;
+}
+
+static void send(unsigned number, const void *message, uint32_t size)
+{
+    check(number, post_patiently(VMBUS_CONNECTION_ID_MESSAGES, message, size) == HV_STATUS_SUCCESS);
+}
+
+/* Rings of pages that lie in no order: the host has to see them as one piece. */
+static void scattered_rings(void)
+{
+    static _Alignas(4096) uint8_t pages[4][4096];
+    static const unsigned order[4] = {2, 0, 3, 1};
+    static const uint32_t gpadl = 0x1234;
+    const struct vmbus_message_bare request = {{VMBUS_MESSAGE_REQUEST_OFFERS, 0}};
+    const struct ring_control *outgoing = (const void *)pages[order[2]];
+    struct {
+        struct vmbus_message_gpadl_header head;
+        uint32_t range[2];
+        uint64_t frames[4];
+    } __attribute__((packed)) list = {
+        .head = {.header = {VMBUS_MESSAGE_GPADL_HEADER, 0},
+                 .gpadl = gpadl,
+                 .range_bytes = 40,
+                 .range_count = 1},
+        .range = {sizeof(pages), 0},
+    };
+
+    synic_start();
+    contact();
+    (void)take(100, VMBUS_MESSAGE_VERSION_RESPONSE);
+    send(101, &request, sizeof(request));
+    const struct vmbus_message_offer_channel *offer = take(102, VMBUS_MESSAGE_OFFER_CHANNEL);
+    const uint32_t relid = offer->relid;
+    (void)take(103, VMBUS_MESSAGE_ALL_OFFERS_DELIVERED);
+
+    list.head.relid = relid;
+    for (unsigned i = 0; i < 4; i++) {
+        list.frames[i] = (uintptr_t)pages[order[i]] >> 12;
+    }
+    send(104, &list, sizeof(list));
+    const struct vmbus_message_gpadl_created *created = take(105, VMBUS_MESSAGE_GPADL_CREATED);
+    check(106, created->status == 0);
+
+    const struct vmbus_message_open_channel open = {
+        .header = {VMBUS_MESSAGE_OPEN_CHANNEL, 0},
+        .relid = relid,
+        .ring_gpadl = gpadl,
+        .downstream_page = 2,
+    };
+    send(107, &open, sizeof(open));
+    const struct vmbus_message_open_result *result = take(108, VMBUS_MESSAGE_OPEN_CHANNEL_RESULT);
+    check(109, result->status == 0);
+    /* The host has put its mark into the ring that it writes, and into no other page. */
+    check(110, outgoing->feature_bits == RING_FEATURE_PENDING_SEND_SIZE);
+    for (unsigned i = 0; i < 4; i++) {
+        const struct ring_control *page = (const void *)pages[i];
+        check(111, page == outgoing || page->feature_bits == 0);
+    }
+
+    const struct vmbus_message_relid close = {{VMBUS_MESSAGE_CLOSE_CHANNEL, 0}, relid};
+    const struct vmbus_message_gpadl_teardown teardown = {
+        {VMBUS_MESSAGE_GPADL_TEARDOWN, 0}, relid, gpadl};
+    send(112, &close, sizeof(close));
+    send(113, &teardown, sizeof(teardown));
+    (void)take(114, VMBUS_MESSAGE_GPADL_TORNDOWN);
 }
 
 static volatile uint64_t second_value;
@@ -433,8 +538,10 @@ static const struct {
     {"wait_for_ever", wait_for_ever},
     {"refused_calls", refused_calls},
     {"bad_messages", bad_messages},
+    {"covered_page", covered_page},
     {"occupied_slot", occupied_slot},
     {"answers_never_taken", answers_never_taken},
+    {"scattered_rings", scattered_rings},
     {"second_processor", second_processor},
 };
 
