@@ -4,6 +4,7 @@
 #include "tests/host/echo_device.h"
 #include "tests/host/heartbeat.h"
 #include "tests/host/kvp.h"
+#include "tests/host/load.h"
 #include "tests/host/shutdown.h"
 #include "tests/host/timesync.h"
 
@@ -13,6 +14,7 @@ const struct host_device_type *const host_device_types[] = {
     &shutdown_device_type,
     &timesync_device_type,
     &kvp_device_type,
+    &load_device_type,
     &echo_device_type,
     NULL,
 };
