@@ -112,8 +112,8 @@ def test_answers_that_are_never_taken_cost_no_memory(host):
     fine(host, "answers_never_taken")
 
 
-def test_a_second_processor_starts(host):
-    fine(host, "second_processor", processors=2)
+def test_four_processors_have_a_synic_each(host):
+    fine(host, "other_processors", processors=4)
 
 
 # -- repeatable ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest with the MMU off and no interrupts; QEMU has cleared its memory. */
+#define STACK_SIZE 4096
+
     .section .text.start, "ax"
     .global start
 start:
@@ -8,15 +10,20 @@ start:
     bl      guest_main
     b       .
 
-    .global second_start
-second_start:
-    ldr     x1, =second_stack_end
-    mov     sp, x1
-    bl      second_main
+    /* x0: what PSCI CPU_ON passed. */
+    .global other_start
+other_start:
+    mrs     x1, mpidr_el1
+    and     x1, x1, #0xff
+    mov     x2, #STACK_SIZE
+    ldr     x3, =stack_end
+    msub    x3, x1, x2, x3
+    mov     sp, x3
+    bl      other_main
     b       .
 
     .text
-    /* uint64_t call_hvc0(const uint64_t in[8], uint64_t out[18]), likewise the others */
+    /* guest_machine.h */
     .macro  call name, instruction
     .global \name
     .type   \name, %function
