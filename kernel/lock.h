@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 
+#include "arch/cpu.h"
+#include "kernel/cpu.h"
 #include "kernel/irql.h"
 
 /*
@@ -23,8 +25,31 @@ struct spin_lock {
 
 void spin_lock_initialise(struct spin_lock *lock);
 
-/* At or below DISPATCH. The returned level goes to spin_lock_release(). */
-enum irql spin_lock_acquire(struct spin_lock *lock);
-void spin_lock_release(struct spin_lock *lock, enum irql previous);
+/*
+ * At or below DISPATCH. The returned level goes to spin_lock_release(). Both are there to call and
+ * to inline, as the compiler finds better: every packet passes through them.
+ */
+inline enum irql spin_lock_acquire(struct spin_lock *lock)
+{
+    enum irql previous =
+        (enum irql)atomic_load_explicit(&arch_this_cpu()->irql, memory_order_relaxed);
+
+    /* At DISPATCH already is the usual case on the data path: there is no level to change. */
+    if (previous != IRQL_DISPATCH) {
+        previous = irql_raise_to_dispatch();
+    }
+    while (atomic_flag_test_and_set_explicit(&lock->held, memory_order_acquire)) {
+        arch_relax();
+    }
+    return previous;
+}
+
+inline void spin_lock_release(struct spin_lock *lock, enum irql previous)
+{
+    atomic_flag_clear_explicit(&lock->held, memory_order_release);
+    if (previous != IRQL_DISPATCH) {
+        irql_lower(previous);
+    }
+}
 
 #endif

@@ -185,7 +185,6 @@ struct ring_reader {
     uint32_t write_index;    /* of the other end, as last seen and found good */
     uint32_t limit;          /* packets that end here or before are there, and not cut; < size */
     struct ring_fault fault; /* may be read by anyone who may use the reader */
-    uint64_t oversize;       /* counts packets skipped because they did not fit; likewise */
 };
 
 /* The receiving end; as ring_writer_attach(), but announces nothing. */
@@ -195,7 +194,7 @@ enum ring_status ring_reader_attach(struct ring_reader *reader, struct ring_cont
 /*
  * Copies the next packet, without descriptor and trailer, into `buffer` of `capacity` bytes:
  * extension_length bytes of extension, then payload_length bytes of payload. RING_OK; RING_EMPTY;
- * RING_TOO_LARGE: skipped and counted, `packet` is filled in; RING_CORRUPT.
+ * RING_TOO_LARGE: left in its place, as by ring_reader_peek(); RING_CORRUPT.
  */
 enum ring_status ring_reader_next(struct ring_reader *reader, void *buffer, size_t capacity,
                                   struct ring_packet_in *packet);
@@ -208,9 +207,9 @@ enum ring_status ring_reader_next(struct ring_reader *reader, void *buffer, size
 enum ring_status ring_reader_peek(struct ring_reader *reader, struct ring_packet_in *packet);
 
 /*
- * Takes the packet that the latest ring_reader_peek() put into `packet`, which must be unchanged
- * and not taken yet: copies its extension and its payload to where they are wanted. Either may be
- * NULL: that part is dropped.
+ * Takes the packet that the latest ring_reader_peek(), or ring_reader_next() with RING_TOO_LARGE,
+ * put into `packet`, which must be unchanged and not taken yet: copies its extension and its
+ * payload to where they are wanted. Either may be NULL: that part is dropped.
  */
 void ring_reader_take(struct ring_reader *reader, const struct ring_packet_in *packet,
                       void *extension, void *payload);

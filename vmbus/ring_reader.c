@@ -108,63 +108,36 @@ static void copy_out_wrapped(const struct ring_reader *reader, void *to, uint32_
         memcpy(to, reader->data + offset, first);
 }
 
-/* Once a burst. */
-static __attribute__((noinline)) enum ring_status look_and_peek(struct ring_reader *reader,
-                                                                struct ring_packet_in *packet)
-{
-    enum ring_status status = find_packets(reader);
-
-    return status == RING_OK ? ring_reader_peek(reader, packet) : status;
-}
-
-/* Says what is wrong with a descriptor that is. */
-static __attribute__((noinline)) enum ring_status refuse(struct ring_reader *reader, uint64_t word)
-{
-    uint32_t length = descriptor_length(word);
-
-    if (length < 16 || length + 8 > known_available(reader))
-        return reader_break(reader, RING_FAULT_LENGTH, word);
-    return reader_break(reader, RING_FAULT_DATA_OFFSET, word);
-}
-
-/*
- * Everything is in `packet` before it is checked, and counts only behind the checks: so few values
- * stay alive that no register has to be saved. A producer publishes whole packets only: one that
- * ends behind the write index is none.
- */
+/* A producer publishes whole packets only: one that ends behind the write index is none. */
 enum ring_status ring_reader_peek(struct ring_reader *reader, struct ring_packet_in *packet)
 {
-    size_t index = reader->index;
-    const unsigned char *at = reader->data + index;
-    const unsigned char *second = at + 8;
-    uint64_t word;
     uint32_t length;
     uint32_t data_offset;
+    uint64_t word;
 
-    if (index == reader->write_index)
-        return look_and_peek(reader, packet);
-    word = ring_load_word(at);
+    if (reader->index == reader->write_index) {
+        enum ring_status status = find_packets(reader);
+
+        if (status != RING_OK)
+            return status;
+    }
+    word = ring_load_word(reader->data + reader->index);
     length = descriptor_length(word);
     data_offset = descriptor_data_offset(word);
+    if (length < 16 || length + 8 > known_available(reader))
+        return reader_break(reader, RING_FAULT_LENGTH, word);
+    if (data_offset < 16 || data_offset > length)
+        return reader_break(reader, RING_FAULT_DATA_OFFSET, word);
     memcpy(packet, &word, sizeof(word));
+    packet->transaction_id =
+        ring_load_word(reader->data + ring_advance(reader->size, reader->index, 8));
     packet->extension_length = data_offset - 16;
     packet->payload_length = length - data_offset;
-    if (data_offset < 16 || data_offset > length)
-        return refuse(reader, word);
-    if (index + length + 8 > reader->limit) {
-        if (length + 8 > known_available(reader))
-            return refuse(reader, word);
-        if (index + 8 == reader->size)
-            second = reader->data;
-    }
-    packet->transaction_id = ring_load_word(second);
     return RING_OK;
 }
 
-/* Of a packet with an extension that is wanted, or one that the end of the area cuts. */
-static __attribute__((noinline)) void take_in_pieces(struct ring_reader *reader,
-                                                     const struct ring_packet_in *packet,
-                                                     void *extension, void *payload)
+void ring_reader_take(struct ring_reader *reader, const struct ring_packet_in *packet,
+                      void *extension, void *payload)
 {
     uint32_t start = reader->index + 16;
     uint32_t extension_length = packet->extension_length;
@@ -178,21 +151,6 @@ static __attribute__((noinline)) void take_in_pieces(struct ring_reader *reader,
         copy_out_wrapped(reader, payload, start + extension_length, packet->payload_length);
 }
 
-void ring_reader_take(struct ring_reader *reader, const struct ring_packet_in *packet,
-                      void *extension, void *payload)
-{
-    uint32_t start = reader->index + 16 + packet->extension_length;
-    uint32_t end = start + packet->payload_length + 8;
-
-    if (end > reader->limit || extension != NULL) {
-        take_in_pieces(reader, packet, extension, payload);
-        return;
-    }
-    reader->index = end;
-    if (payload != NULL)
-        (void)ring_copy(payload, reader->data + start, packet->payload_length);
-}
-
 /* Next for any packet, any place. */
 static __attribute__((noinline)) enum ring_status next_in_pieces(struct ring_reader *reader,
                                                                  void *buffer, size_t capacity,
@@ -203,12 +161,9 @@ static __attribute__((noinline)) enum ring_status next_in_pieces(struct ring_rea
 
     if (status != RING_OK)
         return status;
-    if (packet->extension_length + packet->payload_length > capacity) {
-        reader->oversize++;
-        take_in_pieces(reader, packet, NULL, NULL);
+    if (packet->extension_length + packet->payload_length > capacity)
         return RING_TOO_LARGE;
-    }
-    take_in_pieces(reader, packet, buffer, payload + packet->extension_length);
+    ring_reader_take(reader, packet, buffer, payload + packet->extension_length);
     return RING_OK;
 }
 
@@ -245,15 +200,9 @@ enum ring_status ring_reader_next(struct ring_reader *reader, void *buffer, size
     packet->transaction_id = ring_load_word(at + 8);
     packet->extension_length = data_offset - 16;
     packet->payload_length = length - data_offset;
-    /* If one of these fails all is decided anew, by a new load. */
-    if (data_offset < 16)
-        return next_in_pieces(reader, buffer, capacity, packet);
-    if (data_offset > length)
-        return next_in_pieces(reader, buffer, capacity, packet);
-    if (length - 16 > capacity)
-        return next_in_pieces(reader, buffer, capacity, packet);
     end = index + length + 8;
-    if (end > reader->limit)
+    /* If one of these fails all is decided anew, by a new load. */
+    if (data_offset < 16 || data_offset > length || length - 16 > capacity || end > reader->limit)
         return next_in_pieces(reader, buffer, capacity, packet);
     reader->index = (uint32_t)end;
     return ring_copy(buffer, at + 16, length - 16);

@@ -239,8 +239,9 @@ static void check_descriptor(uint32_t start, uint32_t published, uint16_t type, 
         assert_true(in.transaction_id == 0x1122334455667788);
         assert_int_equal(in.extension_length, (offset8 - 2u) * 8);
         assert_int_equal(in.payload_length, (length8 - (uint32_t)offset8) * 8);
-        assert_int_equal(ring.reader.index,
-                         way == 2 ? start : (start + length8 * 8u + 8) % ring.size);
+        assert_int_equal(ring.reader.index, way == 2 || capacity < body
+                                                ? start
+                                                : (start + length8 * 8u + 8) % ring.size);
     }
 }
 
@@ -422,8 +423,12 @@ static void a_descriptor_that_changes_is_read_once(void **state)
                 switch (middle.status) {
                 case RING_OK:
                 case RING_TOO_LARGE:
-                    assert_int_equal(moved,
-                                     24 + middle.in.extension_length + middle.in.payload_length);
+                    if (middle.status == RING_TOO_LARGE) {
+                        assert_int_equal(moved, 0);
+                    } else {
+                        assert_int_equal(moved, 24 + middle.in.extension_length +
+                                                    middle.in.payload_length);
+                    }
                     assert_int_equal(middle.status == RING_TOO_LARGE,
                                      middle.in.extension_length + middle.in.payload_length >
                                          middle.capacity);

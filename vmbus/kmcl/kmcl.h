@@ -131,7 +131,8 @@ enum kmcl_incoming_state {
     INCOMING_REPLYING,   /* its completion waits for the ring */
 };
 
-/* Behind VMBPACKETCOMPLETION. The private copy of the payload follows, and the driver's context. */
+/* Behind VMBPACKETCOMPLETION. The private copy of extension and payload follows, and the driver's
+ * context. */
 struct kmcl_incoming {
     /* The completion, once it has one. Until then its type and id are the packet's. `next` also
      * links free ones. */
@@ -140,10 +141,10 @@ struct kmcl_incoming {
     _Atomic uint32_t state; /* enum kmcl_incoming_state [lock]; the drain looks without */
     uint32_t capacity;      /* of the copy */
     uint32_t length;        /* of the payload as delivered */
-    uint32_t offset;        /* of it in the copy: behind a pipe header */
+    uint32_t offset;        /* of it in the copy: behind extension and pipe header */
     uint32_t context_size;
     uint32_t flags;            /* VMBUS_CHANNEL_PROCESS_PACKET_FLAG_* */
-    uint32_t extension_length; /* of what stands in the copy behind the payload */
+    uint32_t extension_length; /* of what stands in the copy before the payload */
     MDL *external;             /* what that describes, once it is mapped; servers only */
     bool reply_wanted;
     bool in_callback; /* [lock] the drain will look at it again, so it must not go */

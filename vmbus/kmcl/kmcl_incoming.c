@@ -193,68 +193,56 @@ static inline bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *i
     return true;
 }
 
-/* Finds a pipe's payload in the copy. */
-static bool open_pipe_packet(struct kmcl_incoming *incoming, uint32_t copied)
+/* Finds a pipe's payload in the copy, behind the extension. */
+static bool open_pipe_packet(struct kmcl_incoming *incoming)
 {
+    const unsigned char *header = incoming->copy + incoming->extension_length;
     uint32_t type;
     uint32_t length;
 
-    if (copied < KMCL_PIPE_HEADER_SIZE) {
+    if (incoming->length < KMCL_PIPE_HEADER_SIZE) {
         return false;
     }
-    memcpy(&type, incoming->copy, sizeof(type));
-    memcpy(&length, incoming->copy + sizeof(type), sizeof(length));
-    if (type != KMCL_PIPE_DATA || length > copied - KMCL_PIPE_HEADER_SIZE ||
+    memcpy(&type, header, sizeof(type));
+    memcpy(&length, header + sizeof(type), sizeof(length));
+    if (type != KMCL_PIPE_DATA || length > incoming->length - KMCL_PIPE_HEADER_SIZE ||
         length > KMCL_PIPE_PAYLOAD_LIMIT) {
         return false;
     }
-    incoming->offset = KMCL_PIPE_HEADER_SIZE;
+    incoming->offset += KMCL_PIPE_HEADER_SIZE;
     incoming->length = length;
     return true;
 }
 
-/* Not for a client, or not well-formed: costs this packet. Said once a channel. */
-static void drop(struct kmcl_channel *channel, const struct ring_packet_in *packet)
+/* Not for this end, or not well-formed: costs this packet. Said once a channel. */
+static __attribute__((noinline)) enum batch_end drop(struct kmcl_channel *channel,
+                                                     struct kmcl_incoming *incoming, uint32_t type)
 {
     if (channel->statistics.PacketsDropped++ == 0) {
-        kmcl_warn(channel, "dropped a packet of type", packet->type);
+        kmcl_warn(channel, "dropped a packet of type", type);
     }
+    keep_object(channel, incoming);
+    return BATCH_GOES_ON;
 }
 
 _Static_assert(VMBUS_CHANNEL_PROCESS_PACKET_FLAG_EXTERNAL_DATA == true, "flag of a packet");
 
-static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_packet_in *packet,
-                                struct batch *batch)
+/* A packet that is in `incoming`. */
+static inline enum batch_end take_data(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                                       const struct ring_packet_in *packet, struct batch *batch)
 {
-    struct kmcl_incoming *incoming;
-
-    if (quota_is_used_up(channel)) {
-        return BATCH_QUOTA;
-    }
     if (packet->type != RING_PACKET_DATA_INBAND && packet->type != channel->described_type) {
-        ring_reader_take(channel->reader, packet, NULL, NULL);
-        drop(channel, packet);
-        return BATCH_GOES_ON;
+        return drop(channel, incoming, packet->type);
     }
-    incoming = take_object(channel, packet->payload_length + packet->extension_length);
-    if (incoming == NULL) {
-        kmcl_warn(channel, "no memory for a packet of bytes:", packet->payload_length);
-        return BATCH_BROKEN;
-    }
-    ring_reader_take(channel->reader, packet,
-                     packet->extension_length > 0 ? incoming->copy + packet->payload_length : NULL,
-                     incoming->copy);
     incoming->flags = packet->type == RING_PACKET_DATA_GPA_DIRECT;
     incoming->extension_length = packet->extension_length;
-    incoming->offset = 0;
+    incoming->offset = packet->extension_length;
     incoming->length = packet->payload_length;
     incoming->reply.wire.type = packet->type;
     incoming->reply.wire.transaction_id = packet->transaction_id;
     incoming->reply_wanted = (packet->flags & RING_PACKET_FLAG_COMPLETION_REQUESTED) != 0;
-    if (channel->is_pipe && !open_pipe_packet(incoming, packet->payload_length)) {
-        drop(channel, packet);
-        keep_object(channel, incoming);
-        return BATCH_GOES_ON;
+    if (channel->is_pipe && !open_pipe_packet(incoming)) {
+        return drop(channel, incoming, packet->type);
     }
     if (incoming->context_size > 0) {
         memset(incoming->copy + incoming->capacity, 0, incoming->context_size);
@@ -263,9 +251,10 @@ static enum batch_end take_data(struct kmcl_channel *channel, const struct ring_
     return deliver(channel, incoming, batch) ? BATCH_GOES_ON : BATCH_HELD;
 }
 
-static enum batch_end take_completion(struct kmcl_channel *channel, const struct ring_packet_in *in)
+/* A completion; `incoming`, which holds its payload, is NULL if there was no memory for that. */
+static enum batch_end take_completion(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                                      const struct ring_packet_in *in)
 {
-    struct kmcl_incoming *incoming = NULL;
     enum irql level = spin_lock_acquire(&channel->lock);
     struct kmcl_packet *packet = kmcl_transaction_end(&channel->transactions, in->transaction_id);
 
@@ -276,71 +265,105 @@ static enum batch_end take_completion(struct kmcl_channel *channel, const struct
     if (packet == NULL) {
         channel->statistics.CompletionsUnknown++;
         kmcl_warn(channel, "completion of an unknown transaction:", in->transaction_id);
-        return BATCH_BROKEN;
-    }
-    if (packet == &kmcl_tombstone) {
-        ring_reader_take(channel->reader, in, NULL, NULL);
+    } else if (packet == &kmcl_tombstone) {
         channel->statistics.CompletionsLate++;
-        return BATCH_GOES_ON;
+    } else {
+        const uint32_t length = incoming != NULL ? in->payload_length : 0;
+
+        channel->statistics.CompletionsReceived++;
+        packet->routine(kmcl_packet_handle(packet),
+                        length == in->payload_length ? STATUS_SUCCESS
+                                                     : STATUS_INSUFFICIENT_RESOURCES,
+                        length > 0 ? incoming->copy + in->extension_length : NULL, length);
     }
-    channel->statistics.CompletionsReceived++;
-    if (in->payload_length > 0) {
-        incoming = take_object(channel, in->payload_length);
-    }
-    void *copy = incoming != NULL ? incoming->copy : NULL;
-    const uint32_t length = incoming != NULL ? in->payload_length : 0;
-    ring_reader_take(channel->reader, in, NULL, copy);
-    packet->routine(kmcl_packet_handle(packet),
-                    length == in->payload_length ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES,
-                    copy, length);
     if (incoming != NULL) {
         keep_object(channel, incoming);
     }
+    return packet != NULL ? BATCH_GOES_ON : BATCH_BROKEN;
+}
+
+/* Takes a packet out of the ring that is there in its place: too large for the object at hand, or
+ * there is none, or the quota may forbid it. */
+static __attribute__((noinline)) enum batch_end fetch(struct kmcl_channel *channel,
+                                                      const struct ring_packet_in *packet,
+                                                      struct kmcl_incoming **incoming)
+{
+    const bool is_completion = packet->type == RING_PACKET_COMPLETION;
+    unsigned char *copy = NULL;
+
+    if (!is_completion && quota_is_used_up(channel)) {
+        return BATCH_QUOTA;
+    }
+    *incoming = take_object(channel, packet->extension_length + packet->payload_length);
+    if (*incoming != NULL) {
+        copy = (*incoming)->copy;
+    } else if (!is_completion) {
+        kmcl_warn(channel, "no memory for a packet of bytes:", packet->payload_length);
+        return BATCH_BROKEN;
+    }
+    ring_reader_take(channel->reader, packet, copy,
+                     copy != NULL ? copy + packet->extension_length : NULL);
     return BATCH_GOES_ON;
+}
+
+/* [drain] */
+static inline enum batch_end take_next(struct kmcl_channel *channel, struct batch *batch)
+{
+    struct kmcl_incoming *incoming = channel->spare;
+    struct ring_packet_in packet;
+    enum ring_status status;
+
+    /* The usual packet goes from the ring to its place in one step. */
+    if (incoming != NULL && !quota_is_used_up(channel)) {
+        status = ring_reader_next(channel->reader, incoming->copy, channel->copy_size, &packet);
+    } else {
+        status = ring_reader_peek(channel->reader, &packet);
+        status = status == RING_OK ? RING_TOO_LARGE : status;
+    }
+    if (status == RING_TOO_LARGE) {
+        enum batch_end end = fetch(channel, &packet, &incoming);
+
+        if (end != BATCH_GOES_ON) {
+            return end;
+        }
+    } else if (status != RING_OK) {
+        return status == RING_EMPTY ? BATCH_EMPTY : BATCH_BROKEN;
+    }
+    if (packet.type == RING_PACKET_COMPLETION) {
+        return take_completion(channel, incoming, &packet);
+    }
+    return take_data(channel, incoming, &packet, batch);
 }
 
 /* Takes packets until something ends the batch. [drain] */
 static enum batch_end take_batch(struct kmcl_channel *channel, struct batch *batch,
                                  unsigned *budget)
 {
+    const unsigned before = *budget;
     struct kmcl_incoming *held = channel->held;
-    struct ring_packet_in packet;
+    enum batch_end end = BATCH_GOES_ON;
 
     if (held != NULL && intake_ends(channel) == 0) {
         channel->held = NULL;
         batch->consumed = true;
-        if (!deliver(channel, held, batch)) {
-            return BATCH_HELD;
-        }
+        end = deliver(channel, held, batch) ? BATCH_GOES_ON : BATCH_HELD;
     }
-    for (;;) {
-        enum batch_end end;
-        enum ring_status status;
-
+    for (; end == BATCH_GOES_ON; --*budget) {
         if (intake_ends(channel) != 0) {
-            return BATCH_STOPPED;
+            end = BATCH_STOPPED;
+            break;
         }
         if (*budget == 0) {
-            return BATCH_BUDGET;
+            end = BATCH_BUDGET;
+            break;
         }
-        status = ring_reader_peek(channel->reader, &packet);
-        if (status != RING_OK) {
-            return status == RING_EMPTY ? BATCH_EMPTY : BATCH_BROKEN;
+        end = take_next(channel, batch);
+        if (end != BATCH_GOES_ON && end != BATCH_HELD) {
+            break; /* and nothing was taken */
         }
-        if (packet.type == RING_PACKET_COMPLETION) {
-            end = take_completion(channel, &packet);
-        } else {
-            end = take_data(channel, &packet, batch);
-        }
-        if (end == BATCH_QUOTA || end == BATCH_BROKEN) {
-            return end;
-        }
-        batch->consumed = true;
-        if (end != BATCH_GOES_ON) {
-            return end;
-        }
-        (*budget)--;
     }
+    batch->consumed |= *budget != before;
+    return end;
 }
 
 /* ---- before and after ---- */

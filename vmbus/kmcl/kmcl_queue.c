@@ -184,19 +184,13 @@ static void leave_queue(struct kmcl_channel *channel, struct kmcl_send *send,
     }
 }
 
-/*
- * Asks the host for a signal when there is room. Choice of ours: room for a quarter of the ring at
- * least, so that it does not come back for every packet (as OpenVMM does).
- */
+/* Asks the host for a signal when there is room. It must know of all that fills the ring. */
 static enum ring_status wait_for_room(struct kmcl_channel *channel, const struct kmcl_send *send,
                                       struct kmcl_followup *followup)
 {
-    const uint32_t largest = ring_writer_largest(channel->writer);
-    uint64_t need = ring_packet_size(send->wire.head_length, send->wire.payload_length);
-
-    need = need > largest / 4 ? need : largest / 4;
     followup->signal |= ring_writer_commit(channel->writer);
-    return ring_writer_arm(channel->writer, need);
+    return ring_writer_arm(channel->writer,
+                           ring_packet_size(send->wire.head_length, send->wire.payload_length));
 }
 
 void kmcl_queue_flush(struct kmcl_channel *channel, struct kmcl_followup *followup)

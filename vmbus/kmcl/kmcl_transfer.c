@@ -52,8 +52,7 @@ NTSTATUS KmclPacketGetTransferPages(VMBPACKETCOMPLETION Packet,
     if (incoming->reply.wire.type != RING_PACKET_DATA_TRANSFER_PAGES) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
-    if (!ring_transfer_pages_parse(incoming->copy + incoming->length, incoming->extension_length,
-                                   &pages) ||
+    if (!ring_transfer_pages_parse(incoming->copy, incoming->extension_length, &pages) ||
         pages.range_count == 0 || pages.set_id != channel->transfer_page_set ||
         !is_inside(&pages, channel->transfer_page_bytes)) {
         return STATUS_INVALID_PARAMETER;

@@ -121,11 +121,11 @@ static NTSTATUS check_held(const struct kmcl_saved_chunk *chunk)
     if (body_size(chunk) < sizeof(*saved) || chunk->number != 1 ||
         saved->copy_length > RING_PACKET_SIZE_MAX ||
         saved->extension_length > RING_PACKET_SIZE_MAX ||
-        saved->payload_length > RING_PACKET_SIZE_MAX ||
-        (saved->payload_offset != 0 && saved->payload_offset != KMCL_PIPE_HEADER_SIZE) ||
+        saved->payload_length > RING_PACKET_SIZE_MAX || saved->extension_length % 8 != 0 ||
+        (saved->payload_offset != saved->extension_length &&
+         saved->payload_offset != saved->extension_length + KMCL_PIPE_HEADER_SIZE) ||
         body_size(chunk) != sizeof(*saved) + saved->copy_length ||
-        saved->copy_length != kmcl_saved_padded(saved->payload_offset + saved->payload_length) +
-                                  saved->extension_length ||
+        saved->copy_length != kmcl_saved_padded(saved->payload_offset + saved->payload_length) ||
         (saved->flags & ~(uint32_t)VMBUS_CHANNEL_PROCESS_PACKET_FLAGS) != 0 ||
         saved->reply_wanted > 1) {
         return STATUS_CRC_ERROR;

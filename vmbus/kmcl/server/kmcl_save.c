@@ -274,7 +274,7 @@ static NTSTATUS save_reply(struct kmcl_save *save, const struct kmcl_send *send)
 static NTSTATUS save_held(struct kmcl_save *save, const struct kmcl_incoming *held)
 {
     /* On a pipe the payload's padding is not kept: nothing looks at it. */
-    const uint32_t copied = kmcl_saved_padded(held->offset + held->length) + held->extension_length;
+    const uint32_t copied = kmcl_saved_padded(held->offset + held->length);
     struct kmcl_saved_held *saved =
         chunk_begin(save, SAVED_HELD, (uint32_t)sizeof(*saved) + copied);
 

@@ -30,7 +30,7 @@ enum kmcl_saved_kind {
                      to 8 */
     SAVED_FORGOTTEN, /* struct kmcl_saved_packet: an id whose completion nobody waits for */
     SAVED_REPLY,     /* struct kmcl_saved_reply, payload: a completion that found no room */
-    SAVED_HELD,      /* struct kmcl_saved_held, payload, extension: a deferred packet */
+    SAVED_HELD,      /* struct kmcl_saved_held, extension, payload: a deferred packet */
     SAVED_END,       /* nothing */
 };
 
@@ -76,9 +76,9 @@ _Static_assert(sizeof(struct kmcl_saved_reply) == 16, "saved reply");
 
 struct kmcl_saved_held {
     uint64_t transaction_id;
-    uint32_t copy_length; /* of payload and extension, as they came */
+    uint32_t copy_length; /* of extension and payload, as they came */
     uint32_t extension_length;
-    uint32_t payload_offset; /* behind a pipe header */
+    uint32_t payload_offset; /* behind the extension, and behind a pipe header */
     uint32_t payload_length;
     uint32_t flags;
     uint32_t reply_wanted;

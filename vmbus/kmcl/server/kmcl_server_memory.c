@@ -128,7 +128,7 @@ static bool map(struct kmcl_channel *channel, const unsigned char *at, const uns
 NTSTATUS kmcl_server_external_map(struct kmcl_incoming *incoming, bool writable)
 {
     struct kmcl_channel *channel = incoming->channel;
-    const unsigned char *at = incoming->copy + incoming->length;
+    const unsigned char *at = incoming->copy;
     const unsigned char *end = at + incoming->extension_length;
     struct ring_gpa_direct_header header;
 
