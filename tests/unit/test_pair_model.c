@@ -1,234 +1,73 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random histories of a client and a server against a small model. Every packet ends exactly once;
- * what arrives is what was sent, in that order; what asked for an answer and ended well was
- * answered; nothing is lost while the channel stays open; nothing leaks. PAIR_OPERATIONS in the
- * environment: how many (make soak), PAIR_SEED: another history.
+ * Random histories of a client and a server: packets of every kind (tests/unit/pair/traffic.h),
+ * while channels are paused, started, closed, taken back and offered again, quotas and levels
+ * change, memory is shared and given back, and the bus ends and begins. Nothing is lost while the
+ * channel stays open; nothing leaks. PAIR_OPERATIONS in the environment: how many (make soak),
+ * PAIR_SEED: another history.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/pages.h"
-#include "tests/unit/pair/pair.h"
+#include "tests/unit/pair/traffic.h"
 
-#define OPERATIONS  40000u
-#define UNDER_WAY   400u /* at most, of one end */
-#define KEPT        64u
-#define HEADER      24u
-#define GPADL_PAGES 4u
+#define OPERATIONS  100000u
+#define GPADLS      5u
+#define GPADL_PAGES 3u
 
-static UINT32 seed;
-
-static UINT32 draw(UINT32 limit)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % limit;
-}
-
-/* ---- the model ---- */
-
-/* One direction, by its sender. */
-struct side {
-    struct end *end;
-    UINT64 sent;      /* numbers from 1 */
-    UINT64 ended;     /* how many */
-    UINT64 delivered; /* the last that arrived */
-    UINT64 arrived;   /* how many, since somebody began to count */
-    struct {
-        UINT64 number;
-        UINT8 waits;
-        UINT8 answered;
-        UINT8 used;
-    } under_way[UNDER_WAY];
-    VMBPACKETCOMPLETION kept[KEPT]; /* of the other side's packets, at this one */
-    UINT64 kept_numbers[KEPT];
-    UINT32 kept_count;
-    bool paused;
-};
-
-static struct side sides[2]; /* the client's, the server's */
-static bool may_keep;
-static UINT8 *gpadl_pages;
-static UINT32 gpadl;
-static bool gpadl_is_mapped;
-static UINT8 *external_page;
 static unsigned long long open_operations; /* done while packets could flow both ways */
+static unsigned full_rings;
 
-struct payload {
-    UINT64 number;
-    UINT32 length;
-    UINT32 is_external;
-    UINT64 sum;
-};
-_Static_assert(sizeof(struct payload) == HEADER, "payload");
+/* ---- shared memory ---- */
 
-static struct side *side_of(VMBCHANNEL channel)
+static struct {
+    UINT8 *pages;
+    UINT32 handle; /* 0: none */
+    bool mapped;
+} gpadls[GPADLS];
+
+static void drop_gpadl(unsigned i)
 {
-    return &sides[VmbChannelGetPointer(channel) == &client ? 0 : 1];
-}
+    const UINT32 handle = gpadls[i].handle;
 
-static struct side *other(struct side *side)
-{
-    return &sides[side == &sides[0] ? 1 : 0];
-}
-
-static UINT32 slot_of(struct side *side, UINT64 number)
-{
-    UINT32 slot = 0;
-
-    while (!side->under_way[slot].used || side->under_way[slot].number != number) {
-        slot++;
-        assert_true(slot < UNDER_WAY);
+    if (gpadls[i].mapped) {
+        gpadls[i].mapped = false;
+        VmbChannelUnmapGpadl(server.channel, handle);
     }
-    return slot;
-}
-
-static VOID ended(VMBPACKET packet, NTSTATUS status, PVOID buffer, UINT32 length)
-{
-    struct side *side = side_of(VmbPacketGetChannel(packet));
-    const UINT64 number = (uintptr_t)VmbPacketGetPointer(packet);
-    const UINT32 slot = slot_of(side, number);
-    UINT64 answer;
-
-    assert_true(status == STATUS_SUCCESS || status == STATUS_DEVICE_REMOVED);
-    if (status == STATUS_SUCCESS && side->under_way[slot].waits) {
-        assert_true(side->under_way[slot].answered);
-        assert_int_equal(length, 8);
-        memcpy(&answer, buffer, sizeof(answer));
-        assert_int_equal(answer, ~number);
-    } else {
-        assert_int_equal(length, 0);
-    }
-    side->under_way[slot].used = 0;
-    side->ended++;
-    VmbPacketFree(packet);
-}
-
-/* ---- what the drivers do with a packet ---- */
-
-static void complete(struct side *sender, VMBPACKETCOMPLETION packet, UINT64 number)
-{
-    UINT64 answer = ~number;
-
-    for (UINT32 i = 0; i < UNDER_WAY; i++) {
-        if (sender->under_way[i].used && sender->under_way[i].number == number) {
-            sender->under_way[i].answered = 1;
-        }
-    }
-    VmbChannelPacketComplete(packet, &answer, sizeof(answer));
-}
-
-static void complete_kept(struct side *side, UINT32 i)
-{
-    VMBPACKETCOMPLETION packet = side->kept[i];
-    const UINT64 number = side->kept_numbers[i];
-
-    side->kept_count--;
-    side->kept[i] = side->kept[side->kept_count];
-    side->kept_numbers[i] = side->kept_numbers[side->kept_count];
-    complete(other(side), packet, number);
-}
-
-static void arrived(struct end *end, VMBPACKETCOMPLETION packet, void *buffer, UINT32 length,
-                    UINT32 flags)
-{
-    struct side *side = side_of(end->channel);
-    struct side *sender = other(side);
-    struct payload payload;
-    UINT64 sum = 0;
-
-    if (end->level == IRQL_DISPATCH && draw(50) == 0) {
-        VmbChannelPacketDeferToPassive(packet);
-        return;
-    }
-    memcpy(&payload, buffer, sizeof(payload));
-    assert_int_equal((payload.length + 7) & ~7u, length);
-    for (UINT32 i = HEADER; i < payload.length; i++) {
-        sum += ((UINT8 *)buffer)[i];
-    }
-    assert_int_equal(payload.sum, sum);
-    assert_true(payload.number > sender->delivered && payload.number <= sender->sent);
-    sender->delivered = payload.number;
-    assert_int_equal(flags, payload.is_external);
-    if (payload.is_external) {
-        PMDL mdl;
-        assert_int_equal(VmbChannelPacketGetExternalData(packet, 0, &mdl), STATUS_SUCCESS);
-        assert_int_equal(MmGetMdlByteCount(mdl), PAGE_SIZE);
-        assert_int_equal(*(UINT8 *)MmGetSystemAddressForMdlSafe(mdl, 0), 0x77);
-    }
-    sender->arrived++;
-    if (may_keep && side->kept_count < KEPT && draw(3) == 0) {
-        side->kept[side->kept_count] = packet;
-        side->kept_numbers[side->kept_count++] = payload.number;
-        return;
-    }
-    complete(sender, packet, payload.number);
-}
-
-/* ---- operations ---- */
-
-static void send_one(struct side *side)
-{
-    UINT8 bytes[1024];
-    struct payload payload = {.number = side->sent + 1};
-    UINT32 slot = 0;
-    NTSTATUS status;
-
-    while (slot < UNDER_WAY && side->under_way[slot].used) {
-        slot++;
-    }
-    if (slot == UNDER_WAY) {
-        return;
-    }
-    payload.length = HEADER + (draw(3) == 0 ? draw(1000) : draw(64));
-    payload.is_external = side == &sides[0] && draw(8) == 0;
-    for (UINT32 i = HEADER; i < payload.length; i++) {
-        bytes[i] = (UINT8)draw(256);
-        payload.sum += bytes[i];
-    }
-    memcpy(bytes, &payload, sizeof(payload));
-    const UINT32 flags = payload.is_external || draw(2) == 0 ? WAIT : 0;
-    VMBPACKET packet = VmbPacketAllocate(side->end->channel);
-    assert_non_null(packet);
-    VmbPacketSetPointer(packet, (void *)(uintptr_t)payload.number);
-    VmbPacketSetCompletionRoutine(packet, ended);
-    side->under_way[slot].used = 1;
-    side->under_way[slot].number = payload.number;
-    side->under_way[slot].waits = flags != 0;
-    side->under_way[slot].answered = 0;
-    side->sent++;
-    if (payload.is_external) {
-        PFN_NUMBER frame = page_frame_of(external_page);
-        status = VmbPacketSendWithExternalPfns(packet, bytes, payload.length, &frame, 1, flags);
-    } else {
-        status = VmbPacketSend(packet, bytes, payload.length, NULL, flags);
-    }
-    assert_int_equal(status, STATUS_SUCCESS);
-}
-
-/* So that nobody waits for a packet that one of us has. */
-static void complete_all(void)
-{
-    may_keep = false;
-    while (sides[0].kept_count > 0) {
-        complete_kept(&sides[0], 0);
-    }
-    while (sides[1].kept_count > 0) {
-        complete_kept(&sides[1], 0);
+    if (handle != 0) {
+        gpadls[i].handle = 0;
+        VmbChannelDeleteGpadl(client.channel, handle);
     }
 }
 
-static void drop_gpadl(void)
+static void drop_gpadls(void)
 {
-    if (gpadl_is_mapped) {
-        VmbChannelUnmapGpadl(server.channel, gpadl);
-        gpadl_is_mapped = false;
+    for (unsigned i = 0; i < GPADLS; i++) {
+        drop_gpadl(i);
     }
-    if (gpadl != 0) {
-        VmbChannelDeleteGpadl(client.channel, gpadl);
-        gpadl = 0;
+}
+
+static NTSTATUS create_gpadl(unsigned i)
+{
+    _Alignas(8) UINT8 room[2][sizeof(MDL) + (GPADL_PAGES + 1) * sizeof(PFN_NUMBER)];
+    PMDL first = (PMDL)(void *)room[0];
+    PMDL second = (PMDL)(void *)room[1];
+
+    if (draw(2) == 0) {
+        return VmbChannelCreateGpadlFromBuffer(client.channel, 0, gpadls[i].pages,
+                                               GPADL_PAGES * PAGE_SIZE, &gpadls[i].handle);
     }
+    /* The first two bytes, and a piece behind them. */
+    MmInitializeMdl(first, gpadls[i].pages, 2);
+    MmInitializeMdl(second, gpadls[i].pages + 2, GPADL_PAGES * PAGE_SIZE - 2);
+    MmBuildMdlForNonPagedPool(first);
+    MmBuildMdlForNonPagedPool(second);
+    first->Next = second;
+    return VmbChannelCreateGpadlFromMdl(client.channel, VMBUS_CHANNEL_GPADL_FLAG_READ_ONLY, first,
+                                        draw(2), draw(2) * (3 + draw(PAGE_SIZE)),
+                                        &gpadls[i].handle);
 }
 
 static bool is_open(void)
@@ -239,89 +78,114 @@ static bool is_open(void)
 
 static void use_gpadl(void)
 {
+    const unsigned i = draw(GPADLS);
     PMDL mdl;
 
     if (!is_open()) {
         return;
     }
-    if (gpadl == 0) {
-        gpadl_pages[0] = (UINT8)draw(256);
-        assert_int_equal(VmbChannelCreateGpadlFromBuffer(client.channel, 0, gpadl_pages,
-                                                         GPADL_PAGES * PAGE_SIZE, &gpadl),
+    if (gpadls[i].handle == 0) {
+        memset(gpadls[i].pages, (int)draw(256), GPADL_PAGES * PAGE_SIZE);
+        assert_int_equal(create_gpadl(i), STATUS_SUCCESS);
+    } else if (!gpadls[i].mapped) {
+        assert_int_equal(VmbChannelMapGpadl(server.channel, 0, gpadls[i].handle, &mdl),
                          STATUS_SUCCESS);
-    } else if (!gpadl_is_mapped) {
-        assert_int_equal(VmbChannelMapGpadl(server.channel, 0, gpadl, &mdl), STATUS_SUCCESS);
-        assert_int_equal(*(UINT8 *)MmGetSystemAddressForMdlSafe(mdl, 0), gpadl_pages[0]);
-        gpadl_is_mapped = true;
+        for (; mdl != NULL; mdl = mdl->Next) {
+            const UINT8 *bytes = MmGetSystemAddressForMdlSafe(mdl, 0);
+            assert_int_equal(bytes[0], gpadls[i].pages[0]);
+            assert_int_equal(bytes[MmGetMdlByteCount(mdl) - 1], gpadls[i].pages[0]);
+        }
+        gpadls[i].mapped = true;
     } else {
-        drop_gpadl();
+        drop_gpadl(i);
     }
 }
+
+/* ---- operations ---- */
 
 static void pause_or_start(struct side *side)
 {
     if (side->paused) {
         VmbChannelStart(side->end->channel);
     } else {
-        complete_all();
+        traffic_complete_all();
         VmbChannelPause(side->end->channel);
-        may_keep = true;
+        traffic_may_keep = true;
     }
     side->paused = !side->paused;
 }
 
-static void toggle(unsigned i)
+static bool is_disabled(const struct side *side)
 {
-    VMBCHANNEL channel = sides[i].end->channel;
+    return strcmp(KmclChannelStateName(side->end->channel), "disabled") == 0;
+}
 
-    if (strcmp(KmclChannelStateName(channel), "disabled") == 0) {
+/* Enables what is disabled, the other way round: the server's is a rescind, and a new offer. */
+static void toggle(struct side *side)
+{
+    VMBCHANNEL channel = side->end->channel;
+
+    if (is_disabled(side)) {
         assert_int_equal(VmbChannelEnable(channel), STATUS_SUCCESS);
-        if (i == 1 && !sides[1].paused) {
+        if (side == &sides[1] && !side->paused) {
             VmbChannelStart(channel);
         }
-    } else {
-        complete_all();
-        drop_gpadl();
-        VmbChannelDisable(channel);
-        settle();
-        may_keep = true;
-        if (i == 1) {
-            sides[1].paused = false;
-        }
+        return;
     }
+    traffic_complete_all();
+    drop_gpadls();
+    VmbChannelDisable(channel);
+    settle();
+    traffic_may_keep = true;
+    if (side == &sides[1]) {
+        side->paused = false;
+    }
+}
+
+static void end_bus(void)
+{
+    traffic_complete_all();
+    drop_gpadls();
+    (void)vmbus_disconnect();
+    settle();
+    traffic_may_keep = true;
+    assert_true(is_disabled(&sides[0]) ||
+                strcmp(KmclChannelStateName(client.channel), "waiting for an offer") == 0);
+    assert_int_equal(vmbus_connect(), VMBUS_OK);
 }
 
 static void operate(void)
 {
     struct side *side = &sides[draw(2)];
-    const UINT32 what = draw(1000);
+    const UINT32 what = draw(10000);
 
-    if (what < 600) {
-        send_one(side);
-    } else if (what < 800) {
-        if (side->kept_count > 0) {
-            complete_kept(side, draw(side->kept_count));
-        }
-    } else if (what < 900) {
+    if (what < 6000) {
+        traffic_send(side);
+    } else if (what < 8000) {
+        traffic_complete_one(side);
+    } else if (what < 9000) {
         (void)test_host_step();
-    } else if (what < 950) {
+    } else if (what < 9500) {
         settle();
-    } else if (what < 960) {
+    } else if (what < 9600) {
         VmbChannelSetTransactionQuota(side->end->channel, 1 + draw(20));
-    } else if (what < 970) {
+    } else if (what < 9700) {
         VmbChannelSetIncomingProcessingAtPassive(side->end->channel, (BOOLEAN)draw(2));
-    } else if (what < 980) {
+    } else if (what < 9800) {
         use_gpadl();
-    } else if (what < 990) {
-        if (side->paused || what < 983) {
+    } else if (what < 9850) {
+        traffic_ask();
+    } else if (what < 9920) {
+        if (side->paused || what < 9870) {
             pause_or_start(side);
         }
-    } else {
-        const unsigned i = draw(2);
+    } else if (what < 9999) {
         settle();
-        if (strcmp(KmclChannelStateName(sides[i].end->channel), "disabled") == 0 || what == 999) {
-            toggle(i);
+        if (is_disabled(side) || what >= 9990) {
+            toggle(side);
         }
+    } else if (draw(10) == 0) {
+        end_bus();
     }
     open_operations += is_open();
 }
@@ -329,12 +193,18 @@ static void operate(void)
 /* Both open and running, until nothing is under way. */
 static void come_to_rest(void)
 {
-    complete_all();
+    traffic_complete_all();
     for (unsigned i = 0; i < 2; i++) {
         VmbChannelSetTransactionQuota(sides[i].end->channel, 1000);
-        if (strcmp(KmclChannelStateName(sides[1 - i].end->channel), "disabled") == 0) {
-            toggle(1 - i);
+        if (is_disabled(&sides[1 - i])) {
+            toggle(&sides[1 - i]);
         }
+    }
+    traffic_may_keep = false;
+    if (sides[0].failed || sides[1].failed) {
+        toggle(&sides[0]);
+        traffic_may_keep = false;
+        toggle(&sides[0]);
     }
     for (unsigned i = 0; i < 2; i++) {
         VmbChannelStart(sides[i].end->channel);
@@ -342,79 +212,120 @@ static void come_to_rest(void)
     }
     settle();
     if (!is_open()) { /* the client lost the offer while it was disabled here */
-        toggle(0);
+        toggle(&sides[0]);
         settle();
     }
     settle();
     assert_true(is_open());
-    may_keep = true;
+    traffic_may_keep = true;
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(sides[i].ended, sides[i].sent);
     }
 }
 
+static UINT64 queued(const struct side *side)
+{
+    KMCL_CHANNEL_STATISTICS statistics;
+
+    KmclChannelGetStatistics(side->end->channel, &statistics);
+    return statistics.PacketsQueued;
+}
+
 /* With the channel open all the time nothing may be lost. */
 static void expect_no_loss(void)
 {
+    const UINT64 queued_before = queued(&sides[0]) + queued(&sides[1]);
+    UINT64 before[2];
+
     for (unsigned i = 0; i < 2; i++) {
         sides[i].arrived = 0;
+        before[i] = sides[i].sent;
+        sides[i].empty_sent = 0;
+        sides[i].empty_arrived = 0;
     }
-    const UINT64 before[2] = {sides[0].sent, sides[1].sent};
+    traffic_may_keep = false; /* nor fail any */
     for (unsigned i = 0; i < 200; i++) {
-        send_one(&sides[draw(2)]);
-        if (draw(4) == 0) {
+        traffic_send(&sides[draw(2)]);
+        if (draw(20) == 0) {
             (void)test_host_step();
         }
     }
-    complete_all();
     settle();
-    complete_all();
-    settle();
+    traffic_may_keep = true;
+    full_rings += queued(&sides[0]) + queued(&sides[1]) > queued_before;
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(sides[i].arrived, sides[i].sent - before[i]);
+        assert_int_equal(sides[i].arrived + sides[i].empty_arrived, sides[i].sent - before[i]);
+        assert_int_equal(sides[i].empty_arrived, sides[i].empty_sent);
     }
-    may_keep = true;
 }
 
-static void random_histories_agree_with_the_model(void **state)
+static unsigned long long operations(void)
 {
     const char *count = getenv("PAIR_OPERATIONS");
-    const char *start = getenv("PAIR_SEED");
-    const unsigned long long operations = count != NULL ? strtoull(count, NULL, 10) : OPERATIONS;
 
-    (void)state;
-    seed = start != NULL ? (UINT32)strtoul(start, NULL, 10) : 1;
-    memset(sides, 0, sizeof(sides));
-    sides[0].end = &client;
-    sides[1].end = &server;
-    gpadl_pages = pages_allocate(GPADL_PAGES);
-    external_page = pages_allocate(1);
-    external_page[0] = 0x77;
-    client.on_packet = arrived;
-    server.on_packet = arrived;
-    may_keep = true;
+    return count != NULL ? strtoull(count, NULL, 10) : OPERATIONS;
+}
+
+static void play(bool is_pipe, unsigned long long count)
+{
+    const char *start = getenv("PAIR_SEED");
+
+    draw_from(start != NULL ? (UINT32)strtoul(start, NULL, 10) : 1);
+    memset(gpadls, 0, sizeof(gpadls));
+    for (unsigned i = 0; i < GPADLS; i++) {
+        gpadls[i].pages = pages_allocate(GPADL_PAGES);
+    }
     open_operations = 0;
+    full_rings = 0;
+    pair_make(&server, TRUE);
+    if (is_pipe) {
+        assert_int_equal(VmbServerChannelInitSetFlags(server.channel,
+                                                      VMBUS_SERVER_CHANNEL_INIT_FLAG_OFFER_AS_PIPE),
+                         STATUS_SUCCESS);
+    }
+    traffic_begin(is_pipe);
     pair_start();
-    for (unsigned long long i = 1; i <= operations; i++) {
+    for (unsigned long long i = 1; i <= count; i++) {
         operate();
         client.trace[0] = '\0';
         server.trace[0] = '\0';
-        if (i % 5000 == 0 || i == operations) {
+        if (i % 5000 == 0 || i == count) {
             come_to_rest();
             expect_no_loss();
             loopback_log_clear();
         }
     }
-    complete_all();
-    drop_gpadl();
-    pages_free(gpadl_pages, GPADL_PAGES);
-    pages_free(external_page, 1);
-    assert_true(open_operations > operations / 4);
-    assert_true(sides[0].sent > operations / 10 && sides[1].sent > operations / 10);
+    traffic_complete_all();
+    drop_gpadls();
+    traffic_end();
+    for (unsigned i = 0; i < GPADLS; i++) {
+        pages_free(gpadls[i].pages, GPADL_PAGES);
+    }
+    assert_true(open_operations > count / 4);
+    assert_true(sides[0].sent > count / 10 && sides[1].sent > count / 10);
+    assert_true(full_rings > 0);
+}
+
+static void random_histories_agree_with_the_model(void **state)
+{
+    (void)state;
+    play(false, operations());
+    for (unsigned kind = 0; kind < 11; kind++) {
+        assert_true(traffic_kinds[kind] > 10);
+    }
+}
+
+static void random_histories_of_a_pipe_agree_with_the_model(void **state)
+{
+    (void)state;
+    play(true, operations() / 4);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {pair_test(random_histories_agree_with_the_model)};
+    const struct CMUnitTest tests[] = {
+        pair_test(random_histories_agree_with_the_model),
+        pair_test(random_histories_of_a_pipe_agree_with_the_model),
+    };
     return cmocka_run_group_tests_name("pair, model", tests, NULL, NULL);
 }

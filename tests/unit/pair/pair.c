@@ -230,3 +230,16 @@ NTSTATUS pair_send(struct end *end, unsigned long long number, UINT32 length, UI
     }
     return status;
 }
+
+static UINT32 seed = 1;
+
+void draw_from(UINT32 start)
+{
+    seed = start;
+}
+
+UINT32 draw(UINT32 limit)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) % limit;
+}

@@ -81,6 +81,10 @@ NTSTATUS pair_send(struct end *end, unsigned long long number, UINT32 length, UI
 void pair_keep(struct end *end, VMBPACKETCOMPLETION packet, void *buffer, UINT32 length,
                UINT32 flags);
 
+/* Numbers below `limit` that look random, the same ones for each start. */
+void draw_from(UINT32 start);
+UINT32 draw(UINT32 limit);
+
 #define assert_trace(end, text) assert_string_equal((end).trace, text)
 #define assert_state(end, text) assert_string_equal(KmclChannelStateName((end).channel), text)
 

@@ -5,19 +5,6 @@
 
 struct form form;
 
-static UINT32 seed = 1;
-
-void draw_from(UINT32 start)
-{
-    seed = start;
-}
-
-UINT32 draw(UINT32 limit)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % limit;
-}
-
 /* ---- the driver's part: its packets' numbers, and some bytes more ---- */
 
 unsigned save_calls;

@@ -20,9 +20,6 @@ extern struct form {
     UINT8 bus[FORM_LIMIT];
 } form;
 
-void draw_from(UINT32 start);
-UINT32 draw(UINT32 limit);
-
 /* What the driver's callbacks did, and what they are to do. */
 extern unsigned save_calls;
 extern NTSTATUS save_failure;
