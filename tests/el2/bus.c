@@ -22,7 +22,6 @@
 #define PORT_BUFFERS 16u
 
 struct posted {
-    uint32_t vp;
     uint32_t connection_id;
     uint32_t size;
     uint8_t payload[HV_MESSAGE_PAYLOAD_MAXIMUM];
@@ -54,7 +53,7 @@ static void notify(void)
     processors_notify_host();
 }
 
-hv_status bus_post(uint32_t vp, uint32_t connection_id, const void *payload, uint32_t size)
+hv_status bus_post(uint32_t connection_id, const void *payload, uint32_t size)
 {
     hv_status status = HV_STATUS_INSUFFICIENT_BUFFERS;
 
@@ -66,7 +65,6 @@ hv_status bus_post(uint32_t vp, uint32_t connection_id, const void *payload, uin
     machine_lock(&port.lock);
     if (port.count < PORT_BUFFERS) {
         struct posted *buffer = &port.buffers[(port.first + port.count++) % PORT_BUFFERS];
-        buffer->vp = vp;
         buffer->connection_id = connection_id;
         buffer->size = size;
         memcpy(buffer->payload, payload, size);
@@ -132,7 +130,7 @@ static void take_messages(void)
 
     while (peek(&message)) {
         if (!traced) {
-            trace_message(TRACE_FROM_GUEST, message.vp, message.payload, message.size);
+            trace_message(TRACE_FROM_GUEST, message.payload, message.size);
         }
         traced = vmbus_server_message(server, message.connection_id, message.payload,
                                       message.size) == HV_STATUS_INSUFFICIENT_BUFFERS;
@@ -185,7 +183,7 @@ static enum vmbus_server_posted post(void *context, uint32_t vp, uint32_t sint, 
     (void)context;
     const enum synic_posted posted = synic_post(vp, sint, HV_MESSAGE_TYPE_VMBUS, payload, size);
     if (posted != SYNIC_SLOT_BUSY) {
-        trace_message(posted == SYNIC_POSTED ? TRACE_TO_GUEST : TRACE_LOST, vp, payload, size);
+        trace_message(posted == SYNIC_POSTED ? TRACE_TO_GUEST : TRACE_LOST, payload, size);
     }
     return results[posted];
 }

@@ -21,7 +21,7 @@ struct vmbus_server *bus_start(void);
 /* ---- the guest's side; any processor ---- */
 
 /* HvPostMessage, HvSignalEvent, a write of the end-of-message register. */
-hv_status bus_post(uint32_t vp, uint32_t connection_id, const void *payload, uint32_t size);
+hv_status bus_post(uint32_t connection_id, const void *payload, uint32_t size);
 hv_status bus_signal(uint32_t connection_id, uint32_t flag);
 void bus_slot_free(void);
 

@@ -95,7 +95,7 @@ static hv_status post_message(struct call *call)
     if (input.payload_size > sizeof(input.payload) || input.message_type != HV_MESSAGE_TYPE_VMBUS) {
         return HV_STATUS_INVALID_PARAMETER;
     }
-    return bus_post(call->processor->index, input.connection_id, input.payload, input.payload_size);
+    return bus_post(input.connection_id, input.payload, input.payload_size);
 }
 
 static hv_status signal_event(struct call *call)

@@ -11,6 +11,6 @@ enum trace_direction {
 };
 
 /* One line for a message of the bus, if `trace` is on the command line. At most DISPATCH. */
-void trace_message(enum trace_direction direction, uint32_t vp, const void *payload, uint32_t size);
+void trace_message(enum trace_direction direction, const void *payload, uint32_t size);
 
 #endif

@@ -30,8 +30,9 @@ class Ended:
         self.status, self.console, self.host = status, console.replace("\r", ""), host.replace("\r", "")
 
     def messages(self):
-        """The trace: (direction, message) of each so far."""
-        return re.findall(r"bus: vp \d+ (<-|->) ([A-Z_]+),", self.host)
+        """The trace: (sender, message, fields) of each message, as vmm.py has them."""
+        return [(sender, name, dict(re.findall(r"(\S+)=(\S+)", rest)))
+                for sender, name, rest in re.findall(r"\] guest (->|<-) ([A-Z_]+)(.*)", self.host)]
 
     def __str__(self):
         parts = (("the guest's console", self.console), ("the host's", self.host))

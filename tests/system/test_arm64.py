@@ -36,16 +36,18 @@ def test_the_guest_connects_exchanges_packets_and_leaves_with_unload(host):
         check("echo: done rounds=200" in ended.console, ended, "not all packets came back")
         check(not re.search("warning:|panic:", ended.console + ended.host), ended, "somebody warned of something")
         messages = ended.messages()
-        check(messages[:2] == [("<-", "INITIATE_CONTACT"), ("->", "VERSION_RESPONSE")], ended, "the conversation begins otherwise")
-        check(messages[-2:] == [("<-", "UNLOAD"), ("->", "UNLOAD_COMPLETE")], ended, "the conversation ends otherwise")
-        check(messages.count(("<-", "OPEN_CHANNEL")) == 1 and ("<-", "CLOSE_CHANNEL") in messages, ended, "channels")
+        names = [name for _, name, _ in messages]
+        check(names[:2] == ["INITIATE_CONTACT", "VERSION_RESPONSE"], ended, f"the conversation begins with {names[:2]}")
+        check(messages[0][2]["version"] == "6.0" and messages[1][2]["supported"] == "1", ended, f"contact: {messages[:2]}")
+        check(names[-2:] == ["UNLOAD", "UNLOAD_COMPLETE"], ended, f"the conversation ends with {names[-2:]}")
+        check(names.count("OPEN_CHANNEL") == 1 and "CLOSE_CHANNEL" in names, ended, f"channels: {names}")
 
 
 def test_older_versions_of_the_bus(host):
-    for version in ("0x50000", "0x40000", "0x20004"):
-        ended = echo(host, rounds=10, words=[f"version={version}"], trace=True)
-        check(ended.status == 0, ended, version)
-        check(f" {int(version, 16):08x} " in re.findall(r"INITIATE_CONTACT, .*", ended.host)[-1], ended, f"not {version} in the end")
+    for number, version in (("0x50000", "5.0"), ("0x40000", "4.0"), ("0x20004", "2.4")):
+        ended = echo(host, rounds=10, words=[f"version={number}"], trace=True)
+        asked = [fields["version"] for _, name, fields in ended.messages() if name == "INITIATE_CONTACT"]
+        check(ended.status == 0 and asked[-1] == version, ended, f"the guest asked for {asked}")
 
 
 def test_firmware_is_called_by_the_conduit_that_the_machine_names(host):
@@ -109,6 +111,26 @@ def test_the_host_asks_for_a_shutdown(host):
         in_order(ended, ended.host, r"\| state=\w+ version=3\.0 ", r"\| sent=\d+ answered=[1-9]", r"! shutdown: the guest agrees",
                  r"the guest ended with status 0")
         in_order(ended, ended.console, r"shutdown: the host asks for a power off", r"shutdown: power off, as the host asked")
+
+
+def test_pairs_of_keys_and_values(host):
+    for delivery in DELIVERIES:
+        ended = hello(host, delivery=delivery, devices=["kvp", "shutdown"],
+                      script=["wait kvp: version", "device kvp set external colour blue", "wait kvp: set external: done",
+                              "device kvp get external colour", "wait kvp: get external: colour=blue",
+                              "device kvp delete external colour", "wait kvp: delete external: done",
+                              "device kvp get external colour", "wait (there is none)",
+                              "device kvp enumerate auto", "wait ProcessorArchitecture=aarch64", "wait enumerate auto: end, ",
+                              "wait shutdown: version", "device shutdown shutdown"])
+        check(ended.status == 0, ended, delivery)
+
+
+def test_the_clock_is_stepped(host):
+    ended = hello(host, devices=["timesync", "shutdown"],
+                  script=["wait the guest's clock is synchronised", "sleep 1000", "device timesync step +3600",
+                          "wait the guest's clock is synchronised", "wait shutdown: version", "device shutdown shutdown"])
+    check(ended.status == 0, ended, "the guest failed")
+    in_order(ended, ended.console, r"the wall clock is set to 2026-01-01 00:00:00", r"set to 2026-01-01 01:00:01\.0.*; it was 3600\.0")
 
 
 def test_a_device_is_taken_away_and_comes_back(host):
