@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Applications for UEFI, and disks with them.
 
+# Where the image that others start is none that UEFI starts too.
 ifneq ($(wildcard linker/$(ARCH)-efi.ld),)
 # Compiled once more: firmware loads an image anywhere. Position-independent code is 2.6 % longer, so the other images do without.
 efi_objects_of = $(patsubst %,$(BUILD)/$(ARCH)-efi/%.o,$(basename $(1)))
@@ -40,8 +41,8 @@ efi: $(efi_applications)
 -include $(shell find $(BUILD)/$(ARCH)-efi -name '*.d' 2>/dev/null)
 endif
 
-# One disk for both architectures, as far as both have an application for UEFI.
-image_architectures := $(patsubst linker/%-efi.ld,%,$(wildcard linker/*-efi.ld))
+# One disk for all architectures.
+image_architectures := $(patsubst linker/%.mk,%,$(wildcard linker/*.mk))
 image_application = $(BUILD)/$(patsubst x86_64/%,%,$(1)/$(APP)).efi
 image_applications = $(foreach architecture,$(image_architectures),$(call image_application,$(architecture)))
 

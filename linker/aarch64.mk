@@ -23,3 +23,9 @@ ARCH_LDFLAGS = -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,text -Wl,-z,max-page-size
 BOOT_IMAGES = $(images:.elf=.Image) $(test_images:.elf=.Image)
 $(IMAGES)/%.Image: $(IMAGES)/%.elf
 	@$(CROSS)objcopy -O binary $< $@
+
+# It is an application for UEFI as well.
+.PHONY: efi
+efi: $(patsubst apps/%/,$(IMAGES)/%.efi,$(wildcard apps/*/))
+$(IMAGES)/%.efi: $(IMAGES)/%.Image
+	@cp $< $@

@@ -7,6 +7,7 @@
 #include "arch/aarch64/platform.h"
 #include "arch/cpu.h"
 #include "arch/page_map.h"
+#include "kernel/log_memory.h"
 #include "kernel/pages.h"
 
 #define PL011_DATA          0x000u
@@ -28,6 +29,23 @@ void console_initialise(void)
     if (platform.console != 0 && boot_map_device(platform.console)) {
         registers = platform.console;
         device_write32(registers + PL011_INTERRUPTS, 0);
+    }
+}
+
+void console_initialise_late(void)
+{
+    char piece[256];
+    uint64_t from = 0;
+    size_t length;
+
+    if (registers != 0 || platform.console == 0 ||
+        !paging_map_device(platform.console, PAGE_SIZE)) {
+        return;
+    }
+    registers = platform.console;
+    device_write32(registers + PL011_INTERRUPTS, 0);
+    while ((length = log_memory_read(&from, piece, sizeof(piece))) > 0) {
+        (void)arch_console_write(piece, (uint32_t)length);
     }
 }
 

@@ -2,9 +2,12 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "arch/aarch64/console.h"
 #include "arch/aarch64/firmware.h"
+#include "arch/aarch64/machine_acpi.h"
 #include "arch/cpu.h"
 #include "arch/start.h"
+#include "kernel/boot_info.h"
 #include "kernel/command_line.h"
 
 /* Arm DEN 0022, "Power State Coordination Interface". */
@@ -15,10 +18,16 @@
 #define SEMIHOSTING_EXIT        0x20u
 #define SEMIHOSTING_APPLICATION UINT64_C(0x20026)
 
-/* PSCI is all that is needed, whatever ACPI says. */
+/*
+ * By PSCI, whose conduit ACPI names where there is no device tree; so the rest that it tells of the
+ * machine is taken here as well.
+ */
 void arch_initialise_power(const struct boot_info *info)
 {
-    (void)info;
+    if (info->acpi_rsdp != 0) {
+        machine_from_acpi(&platform);
+        console_initialise_late();
+    }
 }
 
 _Noreturn void arch_restart(void)

@@ -23,6 +23,8 @@
     }
 
 SYSTEM_REGISTER_READ(processor_affinity_read, "mpidr_el1")
+#define PROCESSOR_AFFINITY_MASK UINT64_C(0xff00ffffff)
+SYSTEM_REGISTER_READ(current_level_read, "currentel")
 SYSTEM_REGISTER_READ(thread_pointer_read, "tpidr_el1")
 SYSTEM_REGISTER_WRITE(thread_pointer_write, "tpidr_el1")
 SYSTEM_REGISTER_WRITE(library_thread_pointer_write, "tpidr_el0")

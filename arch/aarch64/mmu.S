@@ -9,19 +9,21 @@
     .type mmu_use, @function
 mmu_use:
     mrs x2, sctlr_el1
-    bic x3, x2, #1
+    bic x2, x2, #1
     dsb sy
-    msr sctlr_el1, x3
+    msr sctlr_el1, x2
     isb
-    movz x4, #(MMU_ATTRIBUTES >> 16), lsl #16
-    movk x4, #(MMU_ATTRIBUTES & 0xffff)
-    msr mair_el1, x4
+    movz x2, #(MMU_ATTRIBUTES >> 16), lsl #16
+    movk x2, #(MMU_ATTRIBUTES & 0xffff)
+    msr mair_el1, x2
     msr tcr_el1, x1
     msr ttbr0_el1, x0
     isb
     tlbi vmalle1
     dsb nsh
     isb
+    movz x2, #(MMU_SYSTEM_CONTROL >> 16), lsl #16
+    movk x2, #((MMU_SYSTEM_CONTROL | MMU_SYSTEM_CONTROL_ON) & 0xffff)
     msr sctlr_el1, x2
     isb
     ret

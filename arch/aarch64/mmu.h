@@ -34,8 +34,14 @@
 
 #include <stdint.h>
 
-/* Changes to the tables at `root`, by way of no map at all: what the processor knows of the old map
- * is forgotten in between. `control` goes to TCR_EL1. Interrupts are off. */
+/* What belongs into TCR_EL1 on this processor. */
+uint64_t mmu_control(void);
+
+/*
+ * Changes to the tables at `root`, by way of no map at all: what the processor knows of the old map
+ * is forgotten in between. `control` is mmu_control(). Start code calls both with the MMU off as
+ * well. Interrupts are off.
+ */
 void mmu_use(uint64_t root, uint64_t control);
 
 /*

@@ -97,10 +97,15 @@ bool page_map_early_devices(void)
     return console_map();
 }
 
-void page_map_use(uint64_t root)
+uint64_t mmu_control(void)
 {
     uint64_t size = memory_features_read() & MEMORY_FEATURES_ADDRESS_SIZE;
 
     size = size < MMU_SIZE_48_BITS ? size : MMU_SIZE_48_BITS;
-    mmu_use(root, MMU_CONTROL | size << MMU_CONTROL_SIZE_SHIFT);
+    return MMU_CONTROL | size << MMU_CONTROL_SIZE_SHIFT;
+}
+
+void page_map_use(uint64_t root)
+{
+    mmu_use(root, mmu_control());
 }

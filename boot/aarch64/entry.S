@@ -53,9 +53,9 @@ boot_entry_direct:
 
 /* x19 = device tree, x20 = counter at entry. Nothing is in a cache that was stored since the entry. */
 at_level1:
-    movz x21, #(MMU_SYSTEM_CONTROL >> 16), lsl #16
-    movk x21, #(MMU_SYSTEM_CONTROL & 0xffff)
-    msr sctlr_el1, x21
+    movz x0, #(MMU_SYSTEM_CONTROL >> 16), lsl #16
+    movk x0, #(MMU_SYSTEM_CONTROL & 0xffff)
+    msr sctlr_el1, x0
     mov x0, #VECTOR_REGISTERS_ON
     msr cpacr_el1, x0
     isb
@@ -74,29 +74,14 @@ at_level1:
     b.lo 1b
     dsb sy
 
-    movz x1, #(MMU_ATTRIBUTES >> 16), lsl #16
-    movk x1, #(MMU_ATTRIBUTES & 0xffff)
-    msr mair_el1, x1
-    movz x1, #(MMU_CONTROL >> 16), lsl #16
-    movk x1, #(MMU_CONTROL & 0xffff)
-    mrs x2, id_aa64mmfr0_el1
-    and x2, x2, #0xf
-    cmp x2, #MMU_SIZE_48_BITS
-    mov x3, #MMU_SIZE_48_BITS
-    csel x2, x2, x3, lo
-    orr x1, x1, x2, lsl #MMU_CONTROL_SIZE_SHIFT
-    msr tcr_el1, x1
-    msr ttbr0_el1, x0
-    isb
-    tlbi vmalle1
-    dsb nsh
+    mov x21, x0
+    bl mmu_control
+    mov x1, x0
+    mov x0, x21
     ic iallu
     dsb nsh
     isb
-    mov x0, #MMU_SYSTEM_CONTROL_ON
-    orr x21, x21, x0
-    msr sctlr_el1, x21
-    isb
+    bl mmu_use
 
     /* Words that hold an address get the one where the image is. */
     adrp x0, image_start

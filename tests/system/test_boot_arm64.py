@@ -11,6 +11,9 @@ WITHOUT_HOST = True  # see run.py
 NO_HYPERV = 4
 
 
+FIRMWARE = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
+
+
 def boot(image, append, *options, machine="virt,gic-version=3", memory="128M", cpu="cortex-a72", ends="semihosting"):
     command = ["qemu-system-aarch64", "-accel", "tcg", "-machine", machine, "-cpu", cpu, "-m", memory, "-nodefaults",
                "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
@@ -157,3 +160,49 @@ def test_too_little_memory(host):
 def test_command_line_too_long(host):
     boot(f"{host.build}/aarch64/guests/executive.Image", "test=command_line_length " + "x" * 3000).expect(
         0, r"warning: command line is cut after 2047 characters", r"command line of 2047 characters")
+
+
+# -- UEFI ----------------------------------------------------------------------------------------------------------------
+
+def run_uefi(host, test, *options, image="guests/executive", **machine):
+    """The same file, as an application that firmware loads; ACPI describes the machine."""
+    return boot(f"{host.build}/aarch64/{image}.Image", f"test={test}", "-bios", FIRMWARE, "-boot", "menu=on,splash-time=0", *options,
+                **machine)
+
+
+def test_uefi(host):
+    run_uefi(host, "memory").expect(0, r"started by UEFI, \d+ KiB of memory", r"memory total=\d+")
+
+
+def test_uefi_machines(host):
+    for cpu in ("cortex-a57", "neoverse-n1", "max"):
+        run_uefi(host, "waiting", cpu=cpu, memory="1G").expect(
+            0, r"20 waits of 10 ms took 2\d\d ms with virtual counter and virtual timer, halts=\d\d+")
+
+
+def test_uefi_permissions(host):
+    for test, pattern in (("null_pointer", r"write at 0x0+8: no page is there"), ("write_text", r"write at .*: the page does not allow it"),
+                          ("write_constant", r"write at .*: the page does not allow it"),
+                          ("execute_data", r"execution at .*: the page does not allow it")):
+        run_uefi(host, test).expect(PANIC, pattern)
+
+
+def test_uefi_powers_off_by_the_conduit_of_acpi(host):
+    run_uefi(host, "exit_status", ends="power-off").expect(0, r"exit hook")
+
+
+def test_uefi_on_a_machine_that_runs_it_as_a_hypervisor(host):
+    # Firmware goes on with its own ways to boot, and finds none: only the refusal ends in time.
+    image = f"{host.build}/aarch64/hello.Image"
+    command = ["qemu-system-aarch64", "-machine", "virt,gic-version=3,virtualization=on", "-cpu", "cortex-a72", "-m", "128M", "-nodefaults",
+               "-no-user-config", "-display", "none", "-serial", "stdio", "-bios", FIRMWARE, "-boot", "menu=on,splash-time=0", "-kernel", image]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            text = b""
+            while b"where this guest does not run" not in text and len(text) < 100000:
+                piece = process.stdout.read1(4096)
+                check(piece, "no refusal", text.decode(errors="replace"))
+                text += piece
+            check(b"Barebus cannot start: " in text, "no refusal", text.decode(errors="replace"))
+        finally:
+            process.kill()
