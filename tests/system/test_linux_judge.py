@@ -3,6 +3,7 @@
 
 Each claim is looked at from both sides: what Linux says of it, and what the host's commands and trace say.
 """
+import run
 from figures import expect
 from host import NO_STATUS
 from linux_guest import COMMAND_LINE, LinuxGuest, image
@@ -108,3 +109,55 @@ def test_linux_leaves_and_comes_back(host):
         linux.begin("echo c > /proc/sysrq-trigger")
         expect(guest.wait(60) == NO_STATUS, "it did not end", guest)
         expect([name for _, name, _ in guest.messages()[-2:]] == ["UNLOAD", "UNLOAD_COMPLETE"], "it did not disconnect", guest)
+
+
+VERSIONS = ("3.0", "4.0", "4.1", "5.0", "5.1", "5.2", "5.3")
+
+
+@run.limit(240)
+def test_linux_speaks_every_version_and_unloads_its_bus(host):
+    """Each time its modules leave, and come back for another version: contact while the host still holds the last connection."""
+    with start(host, ("heartbeat,interval=200",), arguments=("--without-timers",)) as guest:
+        linux = LinuxGuest(guest)
+        for version in VERSIONS:
+            major, minor = version.split(".")
+            linux.load("hv_vmbus", f"max_version={int(major) << 16 | int(minor)}")
+            expect(guest.figures("bus")["version"] == version, f"the host has another version than {version}", guest)
+            linux.load("hv_utils")
+            linux.wait_for_device(HEARTBEAT, "hv_utils")
+            wait_for_answers(guest, linux)
+            expect(linux.kernel_log(f"Vmbus version:{version}$"), f"it did not connect at {version}", guest)
+            begin = len(guest.messages())
+            linux.unload("hv_utils")
+            linux.unload("hv_vmbus")
+            expect(not linux.modules(), "a module is still there", guest)
+            names = [name for _, name, _ in guest.messages()[begin:]]
+            expect(names == ["CLOSE_CHANNEL", "GPADL_TEARDOWN", "GPADL_TORNDOWN", "RELID_RELEASED"], f"the messages were {names}", guest)
+            expect(guest.figures("bus")["gpadls"] == 0, "it kept memory", guest)
+        expect_clean(linux, guest)
+
+
+def test_linux_moves_interrupts_between_processors(host):
+    with start(host, ("heartbeat,interval=200",), processors=2) as guest:
+        linux = LinuxGuest(guest)
+        linux.load("hv_vmbus")
+        linux.load("hv_utils")
+        instance = linux.wait_for_device(HEARTBEAT, "hv_utils")
+        wait_for_answers(guest, linux)
+        for processor in (1, 0, 1):
+            begin = len(guest.messages())
+            linux.run(f"echo {processor} > $(echo /sys/bus/vmbus/devices/{instance}/channels/*/cpu)")
+            (_, modify, fields), (_, response, answer) = guest.messages()[begin:]
+            expect((modify, fields["vp"], response, answer["status"]) == ("MODIFY_CHANNEL", str(processor), "MODIFY_CHANNEL_RESPONSE", "0"),
+                   f"asked with {fields}, answered with {answer}", guest)
+            before = interrupts(linux)
+            wait_for_answers(guest, linux, 5)
+            after = interrupts(linux)
+            expect(after[processor] - before[processor] >= 5 and after[1 - processor] == before[1 - processor],
+                   f"interrupts went from {before} to {after}", guest)
+        expect_clean(linux, guest)
+
+
+def interrupts(linux):
+    """Hyper-V's interrupts so far, by processor."""
+    return [int(count) for count in linux.run("grep HYP: /proc/interrupts").split()[1:3]]

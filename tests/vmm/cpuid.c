@@ -38,13 +38,15 @@
  * reference TSC, frequencies, invariant TSC. Then PostMessages and SignalEvents. Features:
  * parameters in XMM registers, frequencies, crash registers, direct timers.
  */
-#define PRIVILEGES_LOW  0x00008A7Fu
-#define PRIVILEGES_HIGH 0x00000030u
-#define FEATURES        0x00080510u
+#define PRIVILEGES_LOW         0x00008A7Fu
+#define PRIVILEGES_HIGH        0x00000030u
+#define FEATURES               0x00080510u
+#define PRIVILEGES_LOW_TIMERS  (1u << 3)
+#define FEATURES_DIRECT_TIMERS (1u << 19)
 /* Remote TLB flushes, APIC registers, relaxed timing, no AutoEOI, cluster IPIs, sets of processors.
  */
-#define RECOMMENDATIONS 0x00000E2Cu
-#define NEVER_SPIN      0xFFFFFFFFu /* never tell of long waits for a spin lock */
+#define RECOMMENDATIONS        0x00000E2Cu
+#define NEVER_SPIN             0xFFFFFFFFu /* never tell of long waits for a spin lock */
 
 static struct kvm_cpuid2 *table_new(void)
 {
@@ -94,7 +96,7 @@ static void adjust(struct kvm_cpuid_entry2 *entry, uint32_t processor, bool dead
     }
 }
 
-static void adjust_hyperv(struct kvm_cpuid_entry2 *entry, uint32_t processors)
+static void adjust_hyperv(struct kvm_cpuid_entry2 *entry, uint32_t processors, bool timers)
 {
     switch (entry->function) {
     case LEAF_HV_VENDOR:
@@ -108,6 +110,10 @@ static void adjust_hyperv(struct kvm_cpuid_entry2 *entry, uint32_t processors)
         entry->ebx &= PRIVILEGES_HIGH;
         entry->ecx = 0;
         entry->edx &= FEATURES;
+        if (!timers) {
+            entry->eax &= ~PRIVILEGES_LOW_TIMERS;
+            entry->edx &= ~FEATURES_DIRECT_TIMERS;
+        }
         break;
     case LEAF_HV_RECOMMENDATIONS:
         entry->eax &= RECOMMENDATIONS;
@@ -122,7 +128,8 @@ static void adjust_hyperv(struct kvm_cpuid_entry2 *entry, uint32_t processors)
     }
 }
 
-void cpuid_set(const struct kvm *kvm, int vcpu, uint32_t processor, uint32_t processors)
+void cpuid_set(const struct kvm *kvm, int vcpu, uint32_t processor, uint32_t processors,
+               bool timers)
 {
     bool deadline =
         ioctl(kvm->system, KVM_CHECK_EXTENSION, (uintptr_t)KVM_CAP_TSC_DEADLINE_TIMER) > 0;
@@ -144,7 +151,7 @@ void cpuid_set(const struct kvm *kvm, int vcpu, uint32_t processor, uint32_t pro
     for (uint32_t i = 0; i < hyperv->nent; i++) {
         struct kvm_cpuid_entry2 *entry = &hyperv->entries[i];
         if (entry->function <= LEAF_HV_LAST) {
-            adjust_hyperv(entry, processors);
+            adjust_hyperv(entry, processors, timers);
             add(table, entry);
             hardware = hardware || entry->function == LEAF_HV_HARDWARE;
         }

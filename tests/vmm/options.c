@@ -98,6 +98,13 @@ static void set_trace(struct options *options, const char *name, const char *val
     options->trace = true;
 }
 
+static void set_without_timers(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    options->without_timers = true;
+}
+
 static void help(struct options *options, const char *name, const char *value);
 
 static const struct {
@@ -121,6 +128,9 @@ static const struct {
     {"control", "SOCKET", "a socket by name on which commands are taken, a line each; try 'help'",
      set_control},
     {"control-file", "N", "the same on an open file", set_control_file},
+    {"without-timers", NULL,
+     "no synthetic timers (Linux 6.12 cannot unload hv_vmbus while it uses them)",
+     set_without_timers},
     {"trace", NULL, "each message of the bus, decoded, on standard error", set_trace},
     {"help", NULL, "this text", help},
 };

@@ -27,6 +27,7 @@ struct options {
     const char *control;                  /* name of a socket */
     int control_file;                     /* an open socket; -1: none */
     bool trace;
+    bool without_timers;
 };
 
 /* Prints help, or one line that names the option and the reason, and ends the process, unless the

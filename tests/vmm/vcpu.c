@@ -51,7 +51,8 @@ void vcpu_create(struct vcpu *vcpu, struct machine *machine, uint32_t index)
     }
     vcpu->run = run;
     (void)kvm_must(vcpu->file, KVM_ENABLE_CAP, &synic, "a SynIC");
-    cpuid_set(&machine->kvm, vcpu->file, index, machine->vcpu_count);
+    cpuid_set(&machine->kvm, vcpu->file, index, machine->vcpu_count,
+              !machine->options->without_timers);
     (void)kvm_must(vcpu->file, KVM_ENABLE_CAP, &enforce, "Hyper-V's interface as told by CPUID");
     synic_create(&vcpu->synic, &machine->kvm, &machine->memory, index, slot_free, machine);
 }
