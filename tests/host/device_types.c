@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/host/device.h"
 
+#include "tests/host/dynamic_memory.h"
 #include "tests/host/echo_device.h"
 #include "tests/host/heartbeat.h"
 #include "tests/host/kvp.h"
@@ -14,6 +15,7 @@ const struct host_device_type *const host_device_types[] = {
     &shutdown_device_type,
     &timesync_device_type,
     &kvp_device_type,
+    &dynamic_memory_device_type,
     &load_device_type,
     &echo_device_type,
     NULL,
