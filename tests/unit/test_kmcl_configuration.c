@@ -146,40 +146,6 @@ static void init_calls_refuse_bad_arguments(void **state)
     driver_end(&driver);
 }
 
-static void use_no_channel(VMBCHANNEL bad)
-{
-    UINT64 memory[64] = {0};
-    UINT16 latency;
-    UINT32 handle;
-
-    call_every_init(bad, STATUS_INVALID_PARAMETER_1);
-    assert_int_equal(VmbChannelEnable(bad), STATUS_INVALID_PARAMETER_1);
-    assert_int_equal(VmbChannelSetInterruptLatency(bad, 1, &latency), STATUS_INVALID_PARAMETER_1);
-    assert_int_equal(VmbPacketInitialize(bad, (VMBPACKET)(void *)memory, 512),
-                     STATUS_INVALID_PARAMETER_1);
-    assert_int_equal(VmbChannelCreateGpadlFromBuffer(bad, 0, memory, 8, &handle),
-                     STATUS_INVALID_PARAMETER_1);
-    assert_int_equal(VmbChannelSendSynchronousRequest(bad, NULL, 0, NULL, 0, NULL, NULL, NULL),
-                     STATUS_INVALID_PARAMETER_1);
-    expect_panic(VmbChannelDisable(bad));
-    assert_non_null(strstr(test_panic_message(), "VmbChannelDisable"));
-    expect_panic(VmbChannelStart(bad));
-    expect_panic(VmbChannelPause(bad));
-    expect_panic(VmbChannelCleanup(bad));
-    expect_panic((void)VmbPacketAllocate(bad));
-    expect_panic(VmbChannelSetTransactionQuota(bad, 1));
-    expect_panic(VmbChannelDeleteGpadl(bad, 1));
-}
-
-static void a_handle_that_is_no_channel_is_refused_or_stops_the_guest(void **state)
-{
-    static UINT64 rubbish[64];
-
-    (void)state;
-    use_no_channel(NULL);
-    use_no_channel((VMBCHANNEL)(void *)rubbish);
-}
-
 static void enable_needs_a_target_and_a_packet_callback(void **state)
 {
     VMBCHANNEL channel;
@@ -287,7 +253,6 @@ int main(void)
         kmcl_test(init_calls_work_while_disabled_and_in_no_other_state),
         kmcl_test(init_calls_are_refused_inside_state_callbacks),
         kmcl_test(init_calls_refuse_bad_arguments),
-        kmcl_test(a_handle_that_is_no_channel_is_refused_or_stops_the_guest),
         kmcl_test(enable_needs_a_target_and_a_packet_callback),
         kmcl_test(a_friendly_name_is_copied_and_appears_in_messages),
         kmcl_test(interrupt_latency_is_valid_from_opened_to_closed),

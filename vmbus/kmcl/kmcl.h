@@ -105,6 +105,7 @@ enum kmcl_packet_state {
     PACKET_QUEUED, /* before the ring, or out of it without a completion to wait for and its routine
                       not yet called */
     PACKET_PENDING, /* in the ring, its id in the table */
+    PACKET_FREE,    /* nobody's; looked at only by who uses it all the same */
 };
 
 /* Behind VMBPACKET. Header of the external data, pipe header and payload follow. */
@@ -267,7 +268,17 @@ struct kmcl_channel {
     struct vmbus_channel_owner owner;
     struct vmbus_offer_listener listener;
     struct kmcl_gpadl *gpadls; /* PASSIVE only */
-    GUID instance;             /* of the offer claimed last */
+
+    /*
+     * What the end of an open channel has to do only after some call of the driver, which sets it:
+     * so images of drivers that never make that call have none of it. NULL: nothing to do.
+     */
+    /* The channel is leaving: waiters of synchronous requests return at once, unless the host may
+     * still write to their pages. At or below DISPATCH, no lock held. */
+    void (*release_waiters)(struct kmcl_channel *channel);
+    /* Deletes the GPADLs that the driver left. PASSIVE. */
+    void (*delete_gpadls)(struct kmcl_channel *channel);
+    GUID instance; /* of the offer claimed last */
 
     /* Of kmcl_extensions.h. */
     uint32_t target_vp;           /* `owner` names it once the driver has */
@@ -341,6 +352,14 @@ void kmcl_warn(const struct kmcl_channel *channel, const char *text, uint64_t nu
 
 /* A driver's mistake that no status can tell it. */
 _Noreturn void kmcl_misuse(const char *function, const char *mistake);
+
+/* Stops the guest if what it cannot do without is NULL: where no status can be returned. */
+static inline void kmcl_require(const void *argument, const char *function)
+{
+    if (argument == NULL) {
+        kmcl_misuse(function, "NULL where there must be something");
+    }
+}
 
 /* Stops the guest unless at PASSIVE. */
 void kmcl_require_passive(const char *function);
@@ -485,16 +504,5 @@ void kmcl_require_delivered(struct kmcl_incoming *incoming, const char *function
 
 /* Lets go of the memory that came with a packet. At or below DISPATCH, no lock held. */
 void kmcl_external_release(struct kmcl_incoming *incoming);
-
-/* ---- kmcl_synchronous.c ---- */
-
-/* The channel is leaving: waiters return at once, unless the host may still write to their pages.
- */
-void kmcl_synchronous_release(struct kmcl_channel *channel);
-
-/* ---- kmcl_gpadl.c ---- */
-
-/* Deletes what the driver left. PASSIVE. */
-void kmcl_gpadl_delete_all(struct kmcl_channel *channel);
 
 #endif

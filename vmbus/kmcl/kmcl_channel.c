@@ -224,7 +224,7 @@ NTSTATUS VmbChannelInitSetFriendlyName(VMBCHANNEL Channel, PCUNICODE_STRING Name
     if (channel == NULL) {
         return STATUS_INVALID_PARAMETER_1;
     }
-    if (Name == NULL) {
+    if (Name == NULL || (Name->Buffer == NULL && Name->Length > 0)) {
         return STATUS_INVALID_PARAMETER_2;
     }
     for (; length < Name->Length / sizeof(WCHAR) && length < KMCL_NAME_SIZE - 1; length++) {
@@ -309,12 +309,17 @@ PVOID VmbChannelGetPointer(VMBCHANNEL Channel)
 
 VOID VmbChannelGetInterfaceInstance(VMBCHANNEL Channel, LPGUID InterfaceInstance)
 {
-    *InterfaceInstance = kmcl_channel_of(Channel, __func__)->instance;
+    const struct kmcl_channel *channel = kmcl_channel_of(Channel, __func__);
+
+    kmcl_require(InterfaceInstance, __func__);
+    *InterfaceInstance = channel->instance;
 }
 
 VOID VmbChannelGetMmioSpace(VMBCHANNEL Channel, UINT64 *MmioAddress, UINT64 *MmioSize)
 {
     (void)kmcl_channel_of(Channel, __func__);
+    kmcl_require(MmioAddress, __func__);
+    kmcl_require(MmioSize, __func__);
     *MmioAddress = 0;
     *MmioSize = 0;
 }
@@ -328,6 +333,9 @@ NTSTATUS VmbChannelSetInterruptLatency(VMBCHANNEL Channel, UINT16 Latency, PUINT
     }
     if (!channel->is_open || channel->is_server) {
         return STATUS_INVALID_DEVICE_REQUEST;
+    }
+    if (OriginalLatency == NULL) {
+        return STATUS_INVALID_PARAMETER_3;
     }
     return kmcl_status_of(
         vmbus_channel_set_monitor_latency(channel->bus, Latency, OriginalLatency));
@@ -361,8 +369,9 @@ const char *KmclChannelStateName(VMBCHANNEL Channel)
 VOID KmclChannelGetStatistics(VMBCHANNEL Channel, PKMCL_CHANNEL_STATISTICS Statistics)
 {
     struct kmcl_channel *channel = kmcl_channel_of(Channel, __func__);
-    enum irql level = spin_lock_acquire(&channel->lock);
 
+    kmcl_require(Statistics, __func__);
+    enum irql level = spin_lock_acquire(&channel->lock);
     *Statistics = channel->statistics;
     spin_lock_release(&channel->lock, level);
 }

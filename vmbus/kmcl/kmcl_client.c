@@ -154,7 +154,9 @@ static bool release(struct kmcl_channel *channel)
 {
     const uint32_t relid = vmbus_channel_offer(channel->bus)->relid;
 
-    kmcl_gpadl_delete_all(channel);
+    if (channel->delete_gpadls != NULL) {
+        channel->delete_gpadls(channel);
+    }
     kmcl_intake_discard(channel);
     channel->is_open = false;
     channel->enabled = false;

@@ -10,6 +10,7 @@ static uint32_t state_of(struct kmcl_incoming *incoming)
 
 void kmcl_require_delivered(struct kmcl_incoming *incoming, const char *function)
 {
+    kmcl_require(incoming, function);
     if (state_of(incoming) != INCOMING_DELIVERING && state_of(incoming) != INCOMING_OWNED) {
         kmcl_misuse(function, "the packet is not the driver's");
     }
@@ -92,6 +93,7 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
     struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
     uint32_t state = INCOMING_DELIVERING;
 
+    kmcl_require(incoming, __func__);
     /* Inside the callback, and nothing to answer or to unmap: the drain does the rest. */
     if (incoming->reply_wanted || incoming->external != NULL ||
         !atomic_compare_exchange_strong_explicit(&incoming->state, &state, INCOMING_RELEASED,
@@ -103,10 +105,10 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
 VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
 {
     struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
-    struct kmcl_channel *channel = incoming->channel;
-    const uint64_t id = incoming->reply.wire.transaction_id;
 
     kmcl_require_delivered(incoming, __func__);
+    struct kmcl_channel *channel = incoming->channel;
+    const uint64_t id = incoming->reply.wire.transaction_id;
     kmcl_external_release(incoming);
     enum irql level = spin_lock_acquire(&channel->lock);
     atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FAILED, memory_order_relaxed);
@@ -122,6 +124,7 @@ VOID VmbChannelPacketDeferToPassive(VMBPACKETCOMPLETION PacketCompletionContext)
 {
     struct kmcl_incoming *incoming = kmcl_incoming_of(PacketCompletionContext);
 
+    kmcl_require(incoming, __func__);
     /* Inside the callback the state is its caller's alone: no lock. */
     if (state_of(incoming) != INCOMING_DELIVERING) {
         kmcl_misuse(__func__, "called outside of EvtVmbChannelProcessPacket");
@@ -136,6 +139,9 @@ NTSTATUS VmbChannelPacketGetExternalData(VMBPACKETCOMPLETION PacketCompletionCon
     const bool writable = (Flags & VMBUS_CHANNEL_PACKET_EXTERNAL_DATA_FLAG_READ_ONLY) == 0;
     NTSTATUS status = STATUS_SUCCESS;
 
+    if (Mdl == NULL) {
+        return STATUS_INVALID_PARAMETER_3;
+    }
     *Mdl = NULL;
     if ((Flags & ~(UINT32)VMBUS_CHANNEL_PACKET_EXTERNAL_DATA_FLAGS) != 0) {
         return STATUS_INVALID_PARAMETER;
@@ -155,5 +161,6 @@ PVOID KmclPacketGetClientContext(VMBPACKETCOMPLETION Packet)
 {
     struct kmcl_incoming *incoming = kmcl_incoming_of(Packet);
 
+    kmcl_require(incoming, __func__);
     return incoming->context_size > 0 ? incoming->copy + incoming->capacity : NULL;
 }

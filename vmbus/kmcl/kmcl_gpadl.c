@@ -4,6 +4,29 @@
 #include "kernel/pages.h"
 #include "vmbus/kmcl/kmcl.h"
 
+/* `link` points at it. */
+static void delete_gpadl(struct kmcl_channel *channel, struct kmcl_gpadl **link)
+{
+    struct kmcl_gpadl *gpadl = *link;
+    enum vmbus_status status;
+
+    *link = gpadl->next;
+    status = vmbus_gpadl_teardown(channel->bus, gpadl->id);
+    if (status != VMBUS_OK) {
+        kmcl_warn(channel, "not given back, its memory must not be reused: GPADL", gpadl->id);
+    }
+    memory_free(gpadl);
+}
+
+/* Of the driver, when the channel ends. */
+static void delete_all(struct kmcl_channel *channel)
+{
+    while (channel->gpadls != NULL) {
+        kmcl_warn(channel, "the driver left GPADL", channel->gpadls->id);
+        delete_gpadl(channel, &channel->gpadls);
+    }
+}
+
 /* Shares the ranges of a window that the chain holds. */
 static NTSTATUS create(struct kmcl_channel *channel, const struct kmcl_mdl_window *window,
                        size_t count, uint32_t *handle)
@@ -33,6 +56,7 @@ static NTSTATUS create(struct kmcl_channel *channel, const struct kmcl_mdl_windo
     *handle = gpadl->id;
     gpadl->next = channel->gpadls;
     channel->gpadls = gpadl;
+    channel->delete_gpadls = delete_all;
     return STATUS_SUCCESS;
 }
 
@@ -57,7 +81,7 @@ NTSTATUS VmbChannelCreateGpadlFromMdl(VMBCHANNEL Channel, UINT32 Flags, PMDL Mdl
     while (kmcl_mdl_window_next(&counted, &range)) {
         count++;
     }
-    if ((Flags & ~(UINT32)VMBUS_CHANNEL_GPADL_FLAGS) != 0 || count == 0 ||
+    if ((Flags & ~(UINT32)VMBUS_CHANNEL_GPADL_FLAGS) != 0 || count == 0 || GpadlHandle == NULL ||
         !kmcl_mdl_window_is_complete(&counted)) {
         return STATUS_INVALID_PARAMETER;
     }
@@ -80,20 +104,6 @@ NTSTATUS VmbChannelCreateGpadlFromBuffer(VMBCHANNEL Channel, UINT32 Flags, PVOID
     return status;
 }
 
-/* `link` points at it. */
-static void delete_gpadl(struct kmcl_channel *channel, struct kmcl_gpadl **link)
-{
-    struct kmcl_gpadl *gpadl = *link;
-    enum vmbus_status status;
-
-    *link = gpadl->next;
-    status = vmbus_gpadl_teardown(channel->bus, gpadl->id);
-    if (status != VMBUS_OK) {
-        kmcl_warn(channel, "not given back, its memory must not be reused: GPADL", gpadl->id);
-    }
-    memory_free(gpadl);
-}
-
 VOID VmbChannelDeleteGpadl(VMBCHANNEL Channel, UINT32 GpadlHandle)
 {
     struct kmcl_channel *channel = kmcl_channel_of(Channel, __func__);
@@ -107,12 +117,4 @@ VOID VmbChannelDeleteGpadl(VMBCHANNEL Channel, UINT32 GpadlHandle)
         kmcl_misuse(__func__, "not a GPADL of this channel");
     }
     delete_gpadl(channel, link);
-}
-
-void kmcl_gpadl_delete_all(struct kmcl_channel *channel)
-{
-    while (channel->gpadls != NULL) {
-        kmcl_warn(channel, "the driver left GPADL", channel->gpadls->id);
-        delete_gpadl(channel, &channel->gpadls);
-    }
 }

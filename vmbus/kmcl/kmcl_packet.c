@@ -97,6 +97,7 @@ struct kmcl_packet *kmcl_packet_allocate(struct kmcl_channel *channel)
     if (packet != NULL) {
         packet->routine = free_when_done;
         packet->pointer = NULL;
+        packet->state = PACKET_IDLE;
     }
     return packet;
 }
@@ -109,6 +110,7 @@ void kmcl_packet_free(struct kmcl_packet *packet)
                 packet->payload_capacity == channel->packet_size;
 
     channel->packets_live--;
+    packet->state = PACKET_FREE;
     if (keep) {
         packet->send.next = (struct kmcl_send *)(void *)channel->packets_free;
         channel->packets_free = packet;
@@ -149,7 +151,7 @@ VOID VmbPacketFree(VMBPACKET VmbPacket)
         kmcl_misuse(__func__, "not a packet of VmbPacketAllocate");
     }
     if (packet->state != PACKET_IDLE) {
-        kmcl_misuse(__func__, "the packet is under way");
+        kmcl_misuse(__func__, "the packet is under way, or was freed already");
     }
     kmcl_packet_free(packet);
 }
@@ -184,21 +186,29 @@ NTSTATUS VmbPacketInitialize(VMBCHANNEL Channel, VMBPACKET VmbPacket, UINT32 Byt
 VOID VmbPacketSetCompletionRoutine(VMBPACKET PacketObject,
                                    PFN_VMB_PACKET_COMPLETION_ROUTINE CompletionRoutine)
 {
-    kmcl_packet_of(PacketObject)->routine = CompletionRoutine;
+    struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
+
+    if (packet == NULL || packet->state != PACKET_IDLE) {
+        kmcl_misuse(__func__, "not a packet, or it is under way");
+    }
+    packet->routine = CompletionRoutine;
 }
 
 VOID VmbPacketSetPointer(VMBPACKET PacketObject, PVOID Pointer)
 {
+    kmcl_require(PacketObject, __func__);
     kmcl_packet_of(PacketObject)->pointer = Pointer;
 }
 
 PVOID VmbPacketGetPointer(VMBPACKET PacketObject)
 {
+    kmcl_require(PacketObject, __func__);
     return kmcl_packet_of(PacketObject)->pointer;
 }
 
 VMBCHANNEL VmbPacketGetChannel(VMBPACKET PacketObject)
 {
+    kmcl_require(PacketObject, __func__);
     return kmcl_channel_handle(kmcl_packet_of(PacketObject)->channel);
 }
 

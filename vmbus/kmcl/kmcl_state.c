@@ -72,7 +72,9 @@ bool kmcl_is_below(const struct kmcl_channel *channel)
 
 void kmcl_leave(struct kmcl_channel *channel)
 {
-    kmcl_synchronous_release(channel);
+    if (channel->release_waiters != NULL) {
+        channel->release_waiters(channel);
+    }
     passive_work_queue(&channel->state_work);
 }
 

@@ -45,7 +45,7 @@ static bool give_up(struct kmcl_waiter *waiter, NTSTATUS status)
     return true;
 }
 
-void kmcl_synchronous_release(struct kmcl_channel *channel)
+static void release_waiters(struct kmcl_channel *channel)
 {
     enum irql level = spin_lock_acquire(&channel->lock);
 
@@ -120,6 +120,7 @@ static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *
     if (timeout != NULL && timeout->QuadPart < 0) {
         deadline = clock_after(UINT64_C(0) - (uint64_t)timeout->QuadPart);
     }
+    channel->release_waiters = release_waiters;
     list(channel, waiter, true);
     sent = kmcl_queue_packet(waiter->packet, timeout == NULL || timeout->QuadPart != 0);
     if (sent == KMCL_TOO_LARGE) {

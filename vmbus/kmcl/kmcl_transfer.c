@@ -43,12 +43,15 @@ NTSTATUS KmclPacketGetTransferPages(VMBPACKETCOMPLETION Packet,
                                     const KMCL_TRANSFER_PAGE_RANGE **Ranges, PUINT32 RangeCount)
 {
     struct kmcl_incoming *incoming = kmcl_incoming_of(Packet);
-    const struct kmcl_channel *channel = incoming->channel;
     struct ring_transfer_pages pages;
 
+    if (Ranges == NULL || RangeCount == NULL) {
+        return Ranges == NULL ? STATUS_INVALID_PARAMETER_2 : STATUS_INVALID_PARAMETER_3;
+    }
     *Ranges = NULL;
     *RangeCount = 0;
     kmcl_require_delivered(incoming, __func__);
+    const struct kmcl_channel *channel = incoming->channel;
     if (incoming->reply.wire.type != RING_PACKET_DATA_TRANSFER_PAGES) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }

@@ -48,8 +48,11 @@
  * that runs inside a wait of one of them. It would wait for its own caller; it stops the guest with
  * a message instead.
  *
- * Handles: NULL, or something that is no channel, gives STATUS_INVALID_PARAMETER_1 where a status
- * is returned and stops the guest with a message where none is (ours).
+ * Mistakes, all ours: a channel's handle that is NULL, or of something that is no channel, gives
+ * STATUS_INVALID_PARAMETER_1; so does NULL for a packet that is to be sent. A packet that is under
+ * way or was freed gives STATUS_INVALID_DEVICE_REQUEST. NULL where a function puts a result gives
+ * STATUS_INVALID_PARAMETER or the one with the argument's number. Where no status is returned each
+ * of these stops the guest with a message that names the function.
  */
 
 /* clang-format on */

@@ -444,6 +444,9 @@ NTSTATUS VmbChannelRestoreFromBuffer(VMBCHANNEL Channel, PVOID Buffer, ULONG Buf
     if (channel == NULL) {
         return STATUS_INVALID_PARAMETER_1;
     }
+    if (Buffer == NULL && BufferSize > 0) {
+        return STATUS_INVALID_PARAMETER_2;
+    }
     kmcl_require_passive(__func__);
     struct kmcl_server_channel *server = channel->server;
     if (channel->state != KMCL_DISABLED || channel->worker_running || server->save != NULL ||

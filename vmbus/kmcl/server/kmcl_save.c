@@ -339,11 +339,15 @@ NTSTATUS VmbChannelSaveContinue(VMBCHANNEL Channel, PVOID SaveBuffer, ULONG Save
     struct kmcl_channel *channel = kmcl_server_find(Channel);
     bool is_last = false;
 
-    *BytesFilled = 0;
-    *BytesRequired = 0;
     if (channel == NULL) {
         return STATUS_INVALID_PARAMETER_1;
     }
+    if (BytesFilled == NULL || BytesRequired == NULL ||
+        (SaveBuffer == NULL && SaveBufferSize > 0)) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    *BytesFilled = 0;
+    *BytesRequired = 0;
     kmcl_require_passive(__func__);
     struct kmcl_save *save = channel->server->save;
     if (save == NULL || save->over) {

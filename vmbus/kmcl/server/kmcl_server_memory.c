@@ -210,6 +210,9 @@ NTSTATUS VmbChannelMapGpadl(VMBCHANNEL Channel, UINT32 Flags, UINT32 GpadlHandle
     if (channel == NULL) {
         return STATUS_INVALID_PARAMETER_1;
     }
+    if (Mdl == NULL) {
+        return STATUS_INVALID_PARAMETER;
+    }
     *Mdl = NULL;
     if (!channel->is_server || !channel->is_open) {
         return STATUS_INVALID_DEVICE_REQUEST;
