@@ -146,6 +146,23 @@ static void init_calls_refuse_bad_arguments(void **state)
     driver_end(&driver);
 }
 
+static void ring_page_counts_are_data_pages_incoming_first(void **state)
+{
+    struct driver driver = {0};
+    size_t pages = 0;
+
+    (void)state;
+    driver_make(&driver);
+    assert_int_equal(VmbClientChannelInitSetRingBufferPageCount(driver.channel, 3, 5),
+                     STATUS_SUCCESS);
+    driver_start(&driver);
+    /* On the wire the guest's outgoing ring comes first; a control page each. */
+    assert_int_equal(host_word(host_message(HOST_OPEN, 0), 24), 5 + 1);
+    assert_non_null(host_gpadl_frames(host_ring_gpadl(RELID), &pages));
+    assert_int_equal(pages, 5 + 1 + 3 + 1);
+    driver_end(&driver);
+}
+
 static void enable_needs_a_target_and_a_packet_callback(void **state)
 {
     VMBCHANNEL channel;
@@ -253,6 +270,7 @@ int main(void)
         kmcl_test(init_calls_work_while_disabled_and_in_no_other_state),
         kmcl_test(init_calls_are_refused_inside_state_callbacks),
         kmcl_test(init_calls_refuse_bad_arguments),
+        kmcl_test(ring_page_counts_are_data_pages_incoming_first),
         kmcl_test(enable_needs_a_target_and_a_packet_callback),
         kmcl_test(a_friendly_name_is_copied_and_appears_in_messages),
         kmcl_test(interrupt_latency_is_valid_from_opened_to_closed),
