@@ -88,4 +88,5 @@ void configuration_read(struct boot_info *info)
     read.limit = number("limit", LIMIT_DEFAULT, 1, UINT32_MAX);
     read.silent = is_there("silent");
     read.trace = is_there("trace");
+    read.firmware = is_there("firmware");
 }

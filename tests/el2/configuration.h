@@ -40,6 +40,7 @@ struct configuration {
     uint64_t limit;      /* seconds */
     bool silent;         /* words that tell of features are zero */
     bool trace;
+    bool firmware; /* the guest starts with UEFI */
     const char *guest_command_line;
 };
 

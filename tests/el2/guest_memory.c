@@ -17,6 +17,8 @@
 #define HOT_ADDED_FRAME (GUEST_HOT_ADDED >> PAGE_SHIFT)
 
 static struct {
+    uint64_t first;      /* frame of the guest's */
+    uint64_t address;    /* where it is for the host */
     uint64_t pages;      /* that it was started with */
     uint64_t spare;      /* that lie behind them */
     uint64_t added;      /* of these, in the order in which they lie; the rest is the host's yet */
@@ -26,8 +28,8 @@ static struct {
 /* The place of a page of the guest, counted from the first; UINT64_MAX: it has no such page. */
 static uint64_t place_of(uint64_t frame)
 {
-    if (frame < memory.pages) {
-        return frame;
+    if (frame >= memory.first && frame - memory.first < memory.pages) {
+        return frame - memory.first;
     }
     if (frame >= HOT_ADDED_FRAME && frame - HOT_ADDED_FRAME < memory.added) {
         return memory.pages + (frame - HOT_ADDED_FRAME);
@@ -47,15 +49,16 @@ static bool run_is(uint64_t first_frame, uint64_t count, bool taken)
     return count != 0;
 }
 
-void guest_memory_create(uint64_t pages, uint64_t spare)
+void guest_memory_create(uint64_t guest_address, uint64_t address, uint64_t pages, uint64_t spare)
 {
     const uint64_t words = bitmap_words(pages + spare);
     void *tables = pages_allocate_zeroed((words * sizeof(uint64_t) + PAGE_SIZE - 1) / PAGE_SIZE);
 
-    if (tables == NULL ||
-        !stage2_map(GUEST_RAM_BASE, GUEST_RAM, pages << PAGE_SHIFT, STAGE2_MEMORY)) {
+    if (tables == NULL || !stage2_map(guest_address, address, pages << PAGE_SHIFT, STAGE2_MEMORY)) {
         stop(STATUS_HOST_FAILED, "no memory for the tables of the guest's");
     }
+    memory.first = guest_address >> PAGE_SHIFT;
+    memory.address = address;
     memory.pages = pages;
     memory.spare = spare;
     bitmap_initialise(&memory.taken, pages + spare, tables);
@@ -98,7 +101,7 @@ bool machine_memory_add(uint64_t count, uint64_t alignment, uint64_t *first_fram
 
     if (count == 0 || place > memory.spare || count > memory.spare - place ||
         !stage2_map((HOT_ADDED_FRAME + place) << PAGE_SHIFT,
-                    GUEST_RAM + ((memory.pages + place) << PAGE_SHIFT), count << PAGE_SHIFT,
+                    memory.address + ((memory.pages + place) << PAGE_SHIFT), count << PAGE_SHIFT,
                     STAGE2_MEMORY)) {
         return false;
     }

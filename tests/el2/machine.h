@@ -10,6 +10,8 @@
 
 /* ---- QEMU's ---- */
 
+#define VIRT_FLASH         0x00000000 /* the first of two, where firmware begins */
+#define VIRT_DEVICES       0x08000000 /* all that is neither flash nor memory, with highmem=off */
 #define VIRT_GICD          0x08000000
 #define VIRT_GICR          0x080A0000 /* a frame a processor */
 #define VIRT_UART          0x09000000
@@ -18,9 +20,9 @@
 #define VIRT_TIMER_VIRTUAL 27 /* INTIDs of the timers: CNTV, and CNTHP of EL2 */
 #define VIRT_TIMER_EL2     26
 
-/* The host's own part of memory: its image and its heap, below where QEMU puts its device tree. */
-#define HOST_IMAGE      0x40080000
-#define HOST_MEMORY_END 0x48000000
+/* The host's own part of memory: its image and its heap. */
+#define HOST_IMAGE      0x48000000
+#define HOST_MEMORY_END 0x50000000
 
 /* Guest memory, from its first byte on; QEMU's loader device puts the guest's image there. */
 #define GUEST_RAM 0x50000000

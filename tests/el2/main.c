@@ -7,6 +7,8 @@
  *                                      (configuration.h)
  *   processors=N                       of the guest, 1 to 4
  *   memory=MIB                         of the guest
+ *   firmware                           it starts with UEFI firmware, in a machine like QEMU's own
+ *                                      (firmware.h; the words on memory and conduit have no part)
  *   spare=MIB                          that it may get while it runs
  *   conduit=hvc|smc                    what the guest is told to call its firmware by
  *   calls=both|smccc|plain             which convention of hypercalls it serves
@@ -27,6 +29,7 @@
 #include "tests/el2/configuration.h"
 #include "tests/el2/device_tree.h"
 #include "tests/el2/executive.h"
+#include "tests/el2/firmware.h"
 #include "tests/el2/guest_memory.h"
 #include "tests/el2/machine.h"
 #include "tests/el2/processor.h"
@@ -61,7 +64,8 @@ static void prepare_guest(void)
         .boot_arguments = wanted->guest_command_line,
     };
 
-    guest_memory_create(wanted->memory / PAGE_SIZE, wanted->spare / PAGE_SIZE);
+    guest_memory_create(GUEST_RAM_BASE, GUEST_RAM, wanted->memory / PAGE_SIZE,
+                        wanted->spare / PAGE_SIZE);
     map(GUEST_UART, VIRT_UART, UART_SIZE, STAGE2_DEVICE);
     map(GUEST_GICR, VIRT_GICR, (uint64_t)wanted->processors * GICR_FRAME_SIZE, STAGE2_DEVICE);
     map(GUEST_GICD, VIRT_GICD, GICD_SIZE, STAGE2_DEVICE);
@@ -118,7 +122,11 @@ int main(void)
     }
     host_devices_initialise(&devices, server);
     make_devices(&devices);
-    prepare_guest();
+    if (configuration()->firmware) {
+        firmware_prepare();
+    } else {
+        prepare_guest();
+    }
     machine_start_guest();
     script_run(&devices);
     if (!wait_until(guest_has_ended, &status, clock_after(configuration()->limit * CLOCK_SECOND))) {

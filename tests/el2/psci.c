@@ -21,6 +21,7 @@
 #define PSCI_ALREADY_ON         ((uint64_t)-4)
 
 #define FUNCTION_SERVICE(function) ((function) >> 24 & 0x3fu) /* SMC calling convention */
+#define SERVICE_ARCHITECTURE       0u /* a real host has none of it either: Linux' log on Windows 11 */
 #define SERVICE_STANDARD           4u
 
 /* start.S */
@@ -59,7 +60,8 @@ bool psci_call(struct processor *processor)
     uint64_t *x = processor->registers.x;
     const uint32_t function = (uint32_t)x[0];
 
-    if (FUNCTION_SERVICE(function) != SERVICE_STANDARD) {
+    if (FUNCTION_SERVICE(function) != SERVICE_ARCHITECTURE &&
+        FUNCTION_SERVICE(function) != SERVICE_STANDARD) {
         return false;
     }
     switch (function) {

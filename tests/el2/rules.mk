@@ -11,7 +11,7 @@ EL2_FLAGS = -std=c11 -Os -g -ffreestanding -fbuiltin -fno-pie -fno-stack-protect
 
 el2_own     := $(wildcard tests/el2/*.c tests/el2/*.S tests/host/*.c)
 # Out of these the linker takes what is needed.
-el2_library := $(foreach module,kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server,$(wildcard $(module)/*.c))
+el2_library := $(foreach module,kernel hv vmbus vmbus/kmcl vmbus/server vmbus/kmcl/server,$(wildcard $(module)/*.c)) boot/aarch64/device_tree.c
 el2_objects = $(patsubst %,$(BUILD)/el2/%.o,$(basename $(1)))
 
 $(BUILD)/el2/%.o: %.c Makefile tests/el2/rules.mk
@@ -34,10 +34,6 @@ $(BUILD)/barebus-el2.elf: $(call el2_objects,$(el2_own)) $(BUILD)/el2/library.a 
 	    -Wl,--no-warn-rwx-segments -T tests/el2/host.ld -Wl,-Map=$(@:.elf=.map) -o $@ \
 	    $(call el2_objects,$(el2_own)) -Wl,--start-group $(BUILD)/el2/library.a $(EL2_LIBC)/lib/libc.a -lgcc -Wl,--end-group
 
-# As QEMU starts it.
-$(BUILD)/barebus-el2.bin: $(BUILD)/barebus-el2.elf
-	@$(EL2_CROSS)objcopy -O binary $< $@
-
 # A guest that only these tests have: its MMU stays off, so that accesses must be aligned and the C library has no place in it.
 $(BUILD)/el2/tests/el2/guests/%.o: EL2_FLAGS += -mstrict-align -fno-tree-loop-distribute-patterns
 $(BUILD)/el2/hostile.bin: $(call el2_objects,$(wildcard tests/el2/guests/*.c tests/el2/guests/*.S)) tests/el2/guests/hostile.ld
@@ -45,6 +41,12 @@ $(BUILD)/el2/hostile.bin: $(call el2_objects,$(wildcard tests/el2/guests/*.c tes
 	@$(EL2_CROSS)gcc -static -no-pie -nostdlib -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
 	    -T tests/el2/guests/hostile.ld -o $(@:.bin=.elf) $(filter %.o,$^)
 	@$(EL2_CROSS)objcopy -O binary $(@:.bin=.elf) $@
+
+# For a guest with firmware. What is wrong with it, iasl says on its standard error.
+$(BUILD)/el2/dsdt.aml: tests/el2/dsdt.asl
+	@mkdir -p $(@D)
+	@echo "  IASL    $<"
+	@iasl -vs -p $(BUILD)/el2/dsdt $< >$(BUILD)/el2/dsdt.log 2>&1 || { cat $(BUILD)/el2/dsdt.log >&2; exit 1; }
 
 # What `make ARCH=aarch64 run` and `test-system` do.
 run_needs_aarch64   = $(IMAGES)/$(APP).Image el2
@@ -58,7 +60,7 @@ soak-arm64:
 	@$(parallel_make) ARCH=aarch64 all
 	@BAREBUS_RACES=1000 python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --only never_loses_a_wake_up
 
-## el2: builds build/barebus-el2.bin, the host at EL2 for ARM64 guests (tests/el2)
-el2: $(BUILD)/barebus-el2.bin $(BUILD)/el2/hostile.bin
+## el2: builds build/barebus-el2.elf, the host at EL2 for ARM64 guests (tests/el2)
+el2: $(BUILD)/barebus-el2.elf $(BUILD)/el2/hostile.bin $(BUILD)/el2/dsdt.aml
 
 -include $(shell find $(BUILD)/el2 -name '*.d' 2>/dev/null)

@@ -119,7 +119,7 @@ static void replace(uint64_t guest_address, uint64_t address)
 bool stage2_cover(uint64_t guest_address, void *page, uint64_t *under)
 {
     *under = page_at(guest_address);
-    if (*under < GUEST_RAM) {
+    if (*under == 0 || (*under >= HOST_IMAGE && *under < HOST_MEMORY_END)) {
         return false; /* none, or the host's: it lies over another one */
     }
     replace(guest_address, (uintptr_t)page);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host's first instructions on each processor, at EL2 with the MMU off. QEMU starts the boot
- * processor here as it would start Linux (Documentation/arch/arm64/booting.rst: an Image header,
- * the device tree's address in x0, which this host has no use for); PSCI starts the others.
+ * The host's first instructions on each processor, at EL2 with the MMU off: QEMU's loader device
+ * starts the boot processor here, PSCI the others.
  */
 #include "tests/el2/machine.h"
 
@@ -18,16 +17,6 @@
     .section .text.start, "ax"
     .global start
 start:
-    b       start_boot_processor
-    .long   0
-    .quad   HOST_IMAGE - VIRT_RAM       /* text_offset: where in memory it was linked to run */
-    .quad   image_end - start           /* image_size, with bss */
-    .quad   0xa                         /* little-endian, 4 KiB pages */
-    .quad   0, 0, 0
-    .ascii  "ARM\x64"
-    .long   0
-
-start_boot_processor:
     ldr     x0, =stacks + STACK_SIZE
     mov     sp, x0
     bl      prepare

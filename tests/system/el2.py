@@ -8,10 +8,13 @@ import subprocess
 import sys
 import tempfile
 
+import acpi_tables
+
 LIMIT = 60              # seconds of a machine that may be busy; a tenth of one is usual
 GUEST_MEMORY = 64       # MiB
 HOST_MEMORY = 256       # MiB below the guest's: tests/el2/machine.h
 GUEST_IMAGE = 0x50200000
+FIRMWARE = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
 STATUS_GUEST_RESTARTS = 124  # and the next two: tests/el2/semihosting.h
 STATUS_HOST_FAILED = 125
 STATUS_GUEST_STRAY = 126
@@ -45,33 +48,58 @@ def check(condition, ended, what):
         raise AssertionError(f"{what}\n{ended}")
 
 
-def command_line(build, image, append, *, delivery, processors, memory, spare, devices, script, words, trace, limit, repeatable, output):
-    """QEMU's. `output`: its options for the guest's and the host's consoles, of which the host's has id=host."""
+def command_line(build, image, append, *, delivery, processors, memory, spare, devices, script, words, trace, limit, repeatable, output,
+                 firmware=None):
+    """QEMU's. `output`: its options for the guest's and the host's consoles, of which the host's has id=host. `firmware`: a folder
+    with ACPI's tables, if the guest is to start with UEFI."""
+    parallel = delivery == "parallel"
     # The first of several words of one key counts.
     words = ["barebus-el2", *words, f"delivery={delivery}", f"processors={processors}", f"memory={memory}", f"spare={spare}",
              f"limit={limit}", *(f"device={device}" for device in devices), *([f"script={script}"] if script else []),
-             *(["trace"] if trace else []), "--", *append.split()]
+             *(["trace"] if trace else []), *(["firmware"] if firmware else []), "--"]
+    if firmware:
+        machine = ",acpi=off,highmem=off"
+        guest = ["-bios", FIRMWARE, "-boot", "menu=on,splash-time=0", "-kernel", image, "-append", append]
+        for name in ("etc/acpi/tables", "etc/acpi/rsdp", "etc/table-loader"):
+            guest += ["-fw_cfg", f"name={name},file={firmware}/{os.path.basename(name)}"]
+    else:
+        machine = ""
+        guest = ["-device", f"loader,file={image},addr={GUEST_IMAGE:#x},force-raw=on"]
+        words += append.split()
     arguments = "".join(",arg=" + word.replace(",", ",,") for word in words)
-    parallel = delivery == "parallel"
-    return ["qemu-system-aarch64", "-machine", "virt,virtualization=on,gic-version=3", "-cpu", "neoverse-n1",
+    return ["qemu-system-aarch64", "-machine", f"virt,virtualization=on,gic-version=3{machine}", "-cpu", "neoverse-n1",
             "-smp", str(processors + parallel), "-m", str(HOST_MEMORY + memory + spare), "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", *(REPEATABLE if repeatable and not parallel else ()), *output,
-            "-semihosting-config", f"enable=on,target=native,chardev=host{arguments}", "-kernel", f"{build}/barebus-el2.bin",
-            "-device", f"loader,file={image},addr={GUEST_IMAGE:#x},force-raw=on"]
+            "-semihosting-config", f"enable=on,target=native,chardev=host{arguments}",
+            "-device", f"loader,file={build}/barebus-el2.elf,cpu-num=0", *guest]
+
+
+def write_tables(build, folder, processors, **told):
+    """ACPI's tables of the machine that firmware sees: QEMU's (tests/el2/machine.h)."""
+    with open(f"{build}/el2/dsdt.aml", "rb") as file:
+        dsdt = file.read()
+    files = acpi_tables.fw_cfg(dsdt, processors, distributor=0x08000000, redistributors=0x080A0000, virtual_timer=27, uart=0x09000000,
+                               uart_interrupt=33, **told)
+    for name, data in files.items():
+        with open(f"{folder}/{os.path.basename(name)}", "wb") as file:
+            file.write(data)
 
 
 def run(host, image, append="", *, delivery="at-once", processors=1, memory=GUEST_MEMORY, spare=0, devices=(), script=(), words=(),
-        trace=False, limit=30, seconds=LIMIT):
+        trace=False, limit=30, seconds=LIMIT, firmware=None):
     """Runs a guest to its end. `append`: its command line; `script`: lines as tests/el2/script.h has them; `words`: more of the host's
-    command line (tests/el2/main.c); `limit`: seconds of the guest's own time, `seconds`: of ours."""
+    command line (tests/el2/main.c); `limit`: seconds of the guest's own time, `seconds`: of ours; `firmware`: the guest starts with
+    UEFI, and these are what acpi_tables.fw_cfg() is to be told."""
     with tempfile.TemporaryDirectory() as folder:
         log = f"{folder}/host"
         if script:
             with open(f"{folder}/script", "w", encoding="ascii") as file:
                 file.write("".join(line + "\n" for line in script))
+        if firmware is not None:
+            write_tables(host.build, folder, processors, **firmware)
         command = command_line(host.build, image, append, delivery=delivery, processors=processors, memory=memory, spare=spare,
                                devices=devices, script=f"{folder}/script" if script else None, words=words, trace=trace, limit=limit,
-                               repeatable=True, output=["-serial", "stdio", "-chardev", f"file,id=host,path={log}"])
+                               repeatable=True, firmware=folder if firmware is not None else None, output=["-serial", "stdio", "-chardev", f"file,id=host,path={log}"])
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   timeout=seconds, check=False)

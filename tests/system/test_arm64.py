@@ -3,6 +3,7 @@
 import os
 import re
 
+import acpi_tables
 import el2
 import run
 from el2 import DELIVERIES, check
@@ -81,6 +82,26 @@ def test_more_memory_and_less(host):
 
 
 RACES = int(os.environ.get("BAREBUS_RACES", "24"))  # make soak-arm64: a thousand
+
+
+# -- firmware ------------------------------------------------------------------------------------------------------------
+
+def test_uefi_firmware_starts_it_and_acpi_names_the_hypervisor(host):
+    for delivery in DELIVERIES:
+        ended = echo(host, delivery=delivery, firmware={}, trace=True)
+        check(ended.status == 0, ended, delivery)
+        in_order(ended, ended.console, r"started by UEFI, \d+ KiB", "vmbus: connected, version 6.0", "echo: done rounds=200")
+        in_order(ended, ended.host, "INITIATE_CONTACT", "OPEN_CHANNEL_RESULT", "UNLOAD_COMPLETE")
+
+
+def test_acpi_says_whom_to_call_and_who_is_there(host):
+    for told, status, pattern in (
+            ({"conduit": acpi_tables.BY_HVC}, 0, "vmbus: connected"),
+            # Without that name in the FADT the hypervisor is asked, where HVC is there to ask it.
+            ({"conduit": acpi_tables.BY_HVC, "identity": b"Nobody's"}, 0, "vmbus: connected"),
+            ({"conduit": acpi_tables.BY_SMC, "identity": b"Nobody's"}, 16, "hv: no hypervisor")):
+        ended = echo(host, rounds=10, firmware=told)
+        check(ended.status == status and re.search(pattern, ended.console), ended, told)
 
 
 # -- races and repetition ------------------------------------------------------------------------------------------------

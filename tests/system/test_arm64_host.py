@@ -30,7 +30,7 @@ def test_a_read_outside_of_the_guests_memory(host):
 
 
 def test_a_write_to_the_hosts_memory(host):
-    stray(host, "write_to_the_host", r"write outside of its memory at guest-physical 0x40080000 ")
+    stray(host, "write_to_the_host", r"write outside of its memory at guest-physical 0x48000000 ")
 
 
 def test_execution_outside_of_the_guests_memory(host):
