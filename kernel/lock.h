@@ -25,6 +25,9 @@ struct spin_lock {
 
 void spin_lock_initialise(struct spin_lock *lock);
 
+/* Until the lock is the caller's: another processor has it. For spin_lock_acquire() alone. */
+void spin_lock_wait(struct spin_lock *lock);
+
 /*
  * At or below DISPATCH. The returned level goes to spin_lock_release(). Both are there to call and
  * to inline, as the compiler finds better: every packet passes through them.
@@ -38,8 +41,8 @@ inline enum irql spin_lock_acquire(struct spin_lock *lock)
     if (previous != IRQL_DISPATCH) {
         previous = irql_raise_to_dispatch();
     }
-    while (atomic_flag_test_and_set_explicit(&lock->held, memory_order_acquire)) {
-        arch_relax();
+    if (atomic_flag_test_and_set_explicit(&lock->held, memory_order_acquire)) {
+        spin_lock_wait(lock);
     }
     return previous;
 }

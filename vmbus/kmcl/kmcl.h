@@ -135,19 +135,14 @@ enum kmcl_incoming_state {
 /* Behind VMBPACKETCOMPLETION. The private copy of extension and payload follows, and the driver's
  * context. */
 struct kmcl_incoming {
-    /* The completion, once it has one. Until then its type and id are the packet's. `next` also
-     * links free ones. */
-    struct kmcl_send reply;
+    struct kmcl_send reply; /* the completion, once it has one; `next` also links free ones */
     struct kmcl_channel *channel;
-    _Atomic uint32_t state; /* enum kmcl_incoming_state [lock]; the drain looks without */
-    uint32_t capacity;      /* of the copy */
-    uint32_t length;        /* of the payload as delivered */
-    uint32_t offset;        /* of it in the copy: behind extension and pipe header */
+    _Atomic uint32_t state;       /* enum kmcl_incoming_state [lock]; the drain looks without */
+    uint32_t capacity;            /* of the copy */
+    struct ring_packet_in packet; /* as it came; of a pipe, its payload is what the header says */
+    uint32_t offset;              /* of the payload in the copy: behind extension and pipe header */
     uint32_t context_size;
-    uint32_t flags;            /* VMBUS_CHANNEL_PROCESS_PACKET_FLAG_* */
-    uint32_t extension_length; /* of what stands in the copy before the payload */
-    MDL *external;             /* what that describes, once it is mapped; servers only */
-    bool reply_wanted;
+    MDL *external;    /* what the extension describes, once it is mapped; servers only */
     bool in_callback; /* [lock] the drain will look at it again, so it must not go */
     _Alignas(8) unsigned char copy[];
 };
@@ -329,6 +324,19 @@ static inline struct kmcl_incoming *kmcl_incoming_of(VMBPACKETCOMPLETION handle)
     return (struct kmcl_incoming *)(void *)handle;
 }
 
+static inline bool kmcl_reply_is_wanted(const struct kmcl_incoming *incoming)
+{
+    return (incoming->packet.flags & RING_PACKET_FLAG_COMPLETION_REQUESTED) != 0;
+}
+
+_Static_assert(VMBUS_CHANNEL_PROCESS_PACKET_FLAG_EXTERNAL_DATA == true, "flag of a packet");
+
+/* VMBUS_CHANNEL_PROCESS_PACKET_FLAG_* */
+static inline uint32_t kmcl_incoming_flags(const struct kmcl_incoming *incoming)
+{
+    return incoming->packet.type == RING_PACKET_DATA_GPA_DIRECT;
+}
+
 /* Windows and the wire have one layout for GUIDs. */
 _Static_assert(sizeof(GUID) == sizeof(struct vmbus_guid), "GUID");
 _Static_assert(_Alignof(GUID) == _Alignof(struct vmbus_guid), "GUID");
@@ -423,13 +431,6 @@ NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl, uint32_
 
 /* ---- kmcl_queue.c ---- */
 
-enum kmcl_sent {
-    KMCL_SENT,      /* in the ring */
-    KMCL_QUEUED,    /* will be */
-    KMCL_TOO_LARGE, /* for this ring; nothing was done */
-    KMCL_NO_ROOM,   /* nothing was done: only if it may not wait */
-};
-
 /* Work that follows a look at the queue, to be done when the lock is free again. */
 struct kmcl_followup {
     bool signal;
@@ -442,13 +443,14 @@ void kmcl_followup_begin(struct kmcl_followup *followup);
 void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *followup);
 
 /* Sends a prepared packet, or queues it if it may wait; calls its routine if it is done with that.
+ * STATUS_INVALID_PARAMETER: too large for this ring; STATUS_BUFFER_OVERFLOW: it would have to wait.
  */
-enum kmcl_sent kmcl_queue_packet(struct kmcl_packet *packet, bool may_wait);
+NTSTATUS kmcl_queue_packet(struct kmcl_packet *packet, bool may_wait);
 
-/* Sends or queues the completion prepared in `incoming`; lock held. KMCL_TOO_LARGE also: there is
- * no ring any more. */
-enum kmcl_sent kmcl_queue_reply(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
-                                struct kmcl_followup *followup);
+/* Sends or queues the completion prepared in `incoming`; lock held. True: it waits. False: it is in
+ * the ring, or never will be: there is none any more, or it is too large. */
+bool kmcl_queue_reply(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                      struct kmcl_followup *followup);
 
 /* Tells the host that there is something in its ring, or room in ours. Only when a ring function
  * said so. No lock held. */

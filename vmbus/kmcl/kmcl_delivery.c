@@ -52,10 +52,10 @@ static __attribute__((noinline)) void complete(struct kmcl_incoming *incoming, P
     struct kmcl_channel *channel = incoming->channel;
     struct ring_packet_out *wire = &incoming->reply.wire;
     struct kmcl_followup followup;
-    enum kmcl_sent sent = KMCL_SENT;
+    bool waits = false;
     bool restart = false;
 
-    if (length > channel->packet_size && incoming->reply_wanted) {
+    if (length > channel->packet_size && kmcl_reply_is_wanted(incoming)) {
         kmcl_warn(channel, "a completion is cut to the maximum packet size from", length);
         length = channel->packet_size;
     }
@@ -64,7 +64,8 @@ static __attribute__((noinline)) void complete(struct kmcl_incoming *incoming, P
     kmcl_followup_begin(&followup);
     enum irql level = spin_lock_acquire(&channel->lock);
     const bool was_owned = state_of(incoming) == INCOMING_OWNED;
-    if (incoming->reply_wanted) {
+    if (kmcl_reply_is_wanted(incoming)) {
+        wire->transaction_id = incoming->packet.transaction_id;
         wire->type = RING_PACKET_COMPLETION;
         wire->flags = 0;
         wire->extension_length = 0;
@@ -72,9 +73,9 @@ static __attribute__((noinline)) void complete(struct kmcl_incoming *incoming, P
         wire->payload_length = buffer != NULL ? length : 0;
         wire->payload = buffer;
         set_state(incoming, INCOMING_REPLYING);
-        sent = kmcl_queue_reply(channel, incoming, &followup);
+        waits = kmcl_queue_reply(channel, incoming, &followup);
     }
-    if (sent != KMCL_QUEUED) {
+    if (!waits) {
         kmcl_incoming_recycle(channel, incoming);
     }
     if (was_owned) {
@@ -95,7 +96,7 @@ VOID VmbChannelPacketComplete(VMBPACKETCOMPLETION PacketCompletionContext,
 
     kmcl_require(incoming, __func__);
     /* Inside the callback, and nothing to answer or to unmap: the drain does the rest. */
-    if (incoming->reply_wanted || incoming->external != NULL ||
+    if (kmcl_reply_is_wanted(incoming) || incoming->external != NULL ||
         !atomic_compare_exchange_strong_explicit(&incoming->state, &state, INCOMING_RELEASED,
                                                  memory_order_release, memory_order_relaxed)) {
         complete(incoming, PacketCompletionBuffer, BufSize);
@@ -108,7 +109,7 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
 
     kmcl_require_delivered(incoming, __func__);
     struct kmcl_channel *channel = incoming->channel;
-    const uint64_t id = incoming->reply.wire.transaction_id;
+    const uint64_t id = incoming->packet.transaction_id;
     kmcl_external_release(incoming);
     enum irql level = spin_lock_acquire(&channel->lock);
     atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FAILED, memory_order_relaxed);
@@ -147,7 +148,7 @@ NTSTATUS VmbChannelPacketGetExternalData(VMBPACKETCOMPLETION PacketCompletionCon
         return STATUS_INVALID_PARAMETER;
     }
     kmcl_require_delivered(incoming, __func__);
-    if (incoming->flags == 0) {
+    if (kmcl_incoming_flags(incoming) == 0) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
     if (incoming->external == NULL) {

@@ -182,7 +182,8 @@ static inline bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *i
     incoming->in_callback = true;
     atomic_store_explicit(&incoming->state, INCOMING_DELIVERING, memory_order_relaxed);
     channel->process_packet(kmcl_channel_handle(channel), (VMBPACKETCOMPLETION)(void *)incoming,
-                            incoming->copy + incoming->offset, incoming->length, incoming->flags);
+                            incoming->copy + incoming->offset, incoming->packet.payload_length,
+                            kmcl_incoming_flags(incoming));
     batch->delivered++;
     /* Completed inside the callback, the usual case: nobody else knows of it any more. */
     if (atomic_load_explicit(&incoming->state, memory_order_acquire) != INCOMING_RELEASED) {
@@ -196,53 +197,46 @@ static inline bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *i
 /* Finds a pipe's payload in the copy, behind the extension. */
 static bool open_pipe_packet(struct kmcl_incoming *incoming)
 {
-    const unsigned char *header = incoming->copy + incoming->extension_length;
+    struct ring_packet_in *packet = &incoming->packet;
+    const unsigned char *header = incoming->copy + packet->extension_length;
     uint32_t type;
     uint32_t length;
 
-    if (incoming->length < KMCL_PIPE_HEADER_SIZE) {
+    if (packet->payload_length < KMCL_PIPE_HEADER_SIZE) {
         return false;
     }
     memcpy(&type, header, sizeof(type));
     memcpy(&length, header + sizeof(type), sizeof(length));
-    if (type != KMCL_PIPE_DATA || length > incoming->length - KMCL_PIPE_HEADER_SIZE ||
+    if (type != KMCL_PIPE_DATA || length > packet->payload_length - KMCL_PIPE_HEADER_SIZE ||
         length > KMCL_PIPE_PAYLOAD_LIMIT) {
         return false;
     }
     incoming->offset += KMCL_PIPE_HEADER_SIZE;
-    incoming->length = length;
+    packet->payload_length = length;
     return true;
 }
 
 /* Not for this end, or not well-formed: costs this packet. Said once a channel. */
 static __attribute__((noinline)) enum batch_end drop(struct kmcl_channel *channel,
-                                                     struct kmcl_incoming *incoming, uint32_t type)
+                                                     struct kmcl_incoming *incoming)
 {
     if (channel->statistics.PacketsDropped++ == 0) {
-        kmcl_warn(channel, "dropped a packet of type", type);
+        kmcl_warn(channel, "dropped a packet of type", incoming->packet.type);
     }
     keep_object(channel, incoming);
     return BATCH_GOES_ON;
 }
 
-_Static_assert(VMBUS_CHANNEL_PROCESS_PACKET_FLAG_EXTERNAL_DATA == true, "flag of a packet");
-
-/* A packet that is in `incoming`. */
+/* Any packet but a completion. */
 static inline enum batch_end take_data(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
-                                       const struct ring_packet_in *packet, struct batch *batch)
+                                       struct batch *batch)
 {
-    if (packet->type != RING_PACKET_DATA_INBAND && packet->type != channel->described_type) {
-        return drop(channel, incoming, packet->type);
-    }
-    incoming->flags = packet->type == RING_PACKET_DATA_GPA_DIRECT;
-    incoming->extension_length = packet->extension_length;
-    incoming->offset = packet->extension_length;
-    incoming->length = packet->payload_length;
-    incoming->reply.wire.type = packet->type;
-    incoming->reply.wire.transaction_id = packet->transaction_id;
-    incoming->reply_wanted = (packet->flags & RING_PACKET_FLAG_COMPLETION_REQUESTED) != 0;
-    if (channel->is_pipe && !open_pipe_packet(incoming)) {
-        return drop(channel, incoming, packet->type);
+    const uint16_t type = incoming->packet.type;
+
+    incoming->offset = incoming->packet.extension_length;
+    if ((type != RING_PACKET_DATA_INBAND && type != channel->described_type) ||
+        (channel->is_pipe && !open_pipe_packet(incoming))) {
+        return drop(channel, incoming);
     }
     if (incoming->context_size > 0) {
         memset(incoming->copy + incoming->capacity, 0, incoming->context_size);
@@ -282,20 +276,27 @@ static enum batch_end take_completion(struct kmcl_channel *channel, struct kmcl_
     return packet != NULL ? BATCH_GOES_ON : BATCH_BROKEN;
 }
 
-/* Takes a packet out of the ring that is there in its place: too large for the object at hand, or
- * there is none, or the quota may forbid it. */
-static __attribute__((noinline)) enum batch_end fetch(struct kmcl_channel *channel,
-                                                      const struct ring_packet_in *packet,
-                                                      struct kmcl_incoming **incoming)
+/*
+ * Takes what cannot go the short way of take_next(): too large for the object at hand, or there is
+ * none, or the quota is used up. BATCH_GOES_ON: *packet is taken, and kept in *incoming unless that
+ * is NULL.
+ */
+static __attribute__((noinline)) enum batch_end
+fetch(struct kmcl_channel *channel, struct ring_packet_in *packet, struct kmcl_incoming **incoming)
 {
-    const bool is_completion = packet->type == RING_PACKET_COMPLETION;
     unsigned char *copy = NULL;
+    enum ring_status status = ring_reader_peek(channel->reader, packet);
 
+    if (status != RING_OK) {
+        return status == RING_EMPTY ? BATCH_EMPTY : BATCH_BROKEN;
+    }
+    const bool is_completion = packet->type == RING_PACKET_COMPLETION;
     if (!is_completion && quota_is_used_up(channel)) {
         return BATCH_QUOTA;
     }
     *incoming = take_object(channel, packet->extension_length + packet->payload_length);
     if (*incoming != NULL) {
+        (*incoming)->packet = *packet;
         copy = (*incoming)->copy;
     } else if (!is_completion) {
         kmcl_warn(channel, "no memory for a packet of bytes:", packet->payload_length);
@@ -306,22 +307,20 @@ static __attribute__((noinline)) enum batch_end fetch(struct kmcl_channel *chann
     return BATCH_GOES_ON;
 }
 
-/* [drain] */
+/* The usual packet goes from the ring to its place in one step. [drain] */
 static inline enum batch_end take_next(struct kmcl_channel *channel, struct batch *batch)
 {
     struct kmcl_incoming *incoming = channel->spare;
-    struct ring_packet_in packet;
-    enum ring_status status;
+    struct ring_packet_in unkept;
+    struct ring_packet_in *packet = &unkept;
+    enum ring_status status = RING_TOO_LARGE;
 
-    /* The usual packet goes from the ring to its place in one step. */
     if (incoming != NULL && !quota_is_used_up(channel)) {
-        status = ring_reader_next(channel->reader, incoming->copy, channel->copy_size, &packet);
-    } else {
-        status = ring_reader_peek(channel->reader, &packet);
-        status = status == RING_OK ? RING_TOO_LARGE : status;
+        packet = &incoming->packet;
+        status = ring_reader_next(channel->reader, incoming->copy, channel->copy_size, packet);
     }
     if (status == RING_TOO_LARGE) {
-        enum batch_end end = fetch(channel, &packet, &incoming);
+        enum batch_end end = fetch(channel, packet, &incoming);
 
         if (end != BATCH_GOES_ON) {
             return end;
@@ -329,10 +328,10 @@ static inline enum batch_end take_next(struct kmcl_channel *channel, struct batc
     } else if (status != RING_OK) {
         return status == RING_EMPTY ? BATCH_EMPTY : BATCH_BROKEN;
     }
-    if (packet.type == RING_PACKET_COMPLETION) {
-        return take_completion(channel, incoming, &packet);
+    if (packet->type == RING_PACKET_COMPLETION) {
+        return take_completion(channel, incoming, packet);
     }
-    return take_data(channel, incoming, &packet, batch);
+    return take_data(channel, incoming, batch);
 }
 
 /* Takes packets until something ends the batch. [drain] */
@@ -450,17 +449,23 @@ static void drain(struct kmcl_channel *channel, bool passive)
     }
 }
 
+/* Releases the lock. */
+static __attribute__((noinline)) void flush(struct kmcl_channel *channel, enum irql level)
+{
+    struct kmcl_followup followup;
+
+    kmcl_followup_begin(&followup);
+    kmcl_queue_flush(channel, &followup);
+    spin_lock_release(&channel->lock, level);
+    kmcl_followup_run(channel, &followup);
+}
+
 void kmcl_event(void *context)
 {
     struct kmcl_channel *channel = context;
-    struct kmcl_followup followup;
     bool mine = false;
 
-    kmcl_followup_begin(&followup);
     enum irql level = spin_lock_acquire(&channel->lock);
-    if (channel->queue_first != NULL) {
-        kmcl_queue_flush(channel, &followup);
-    }
     if (channel->intake == INTAKE_IDLE) {
         if (channel->held != NULL ||
             atomic_load_explicit(&channel->at_passive, memory_order_relaxed)) {
@@ -472,8 +477,11 @@ void kmcl_event(void *context)
             mine = true;
         }
     }
-    spin_lock_release(&channel->lock, level);
-    kmcl_followup_run(channel, &followup);
+    if (channel->queue_first != NULL) {
+        flush(channel, level);
+    } else {
+        spin_lock_release(&channel->lock, level);
+    }
     if (mine) {
         drain(channel, false);
     }
@@ -497,17 +505,13 @@ void kmcl_drain_work(void *context)
 
 void kmcl_intake_start(struct kmcl_channel *channel)
 {
-    struct kmcl_followup followup;
-
-    kmcl_followup_begin(&followup);
     enum irql level = spin_lock_acquire(&channel->lock);
+
     channel->flowing = true;
     atomic_fetch_and_explicit(&channel->intake_ends, (uint8_t)~INTAKE_ENDS_STOP,
                               memory_order_relaxed);
     channel->intake = INTAKE_IDLE; /* or failed, as the first drain will find */
-    kmcl_queue_flush(channel, &followup);
-    spin_lock_release(&channel->lock, level);
-    kmcl_followup_run(channel, &followup);
+    flush(channel, level);
     /* What came while nobody looked brought its signal then. */
     channel->role->kick(channel);
 }

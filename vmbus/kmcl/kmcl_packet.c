@@ -229,7 +229,7 @@ NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uin
     if (packet->state != PACKET_IDLE || packet->routine == NULL) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
-    if (length > packet->payload_capacity || (length > 0 && buffer == NULL) ||
+    if (length > packet->payload_capacity || (buffer == NULL && length > 0) ||
         (flags & (~(uint32_t)VMBUS_CHANNEL_FORMAT_FLAGS | foreign_flags)) != 0) {
         return STATUS_INVALID_PARAMETER;
     }
@@ -298,12 +298,6 @@ static NTSTATUS add_frames(struct kmcl_packet *packet, const uint64_t *frames, u
                                                           &packet->send.wire.head_length));
 }
 
-static NTSTATUS send(struct kmcl_packet *packet)
-{
-    return kmcl_queue_packet(packet, true) == KMCL_TOO_LARGE ? STATUS_INVALID_PARAMETER
-                                                             : STATUS_SUCCESS;
-}
-
 NTSTATUS VmbPacketSend(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,
                        PMDL ExternalDataMdl, UINT32 Flags)
 {
@@ -314,7 +308,7 @@ NTSTATUS VmbPacketSend(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength
     if (status == STATUS_SUCCESS && ExternalDataMdl != NULL) {
         status = kmcl_packet_add_mdl(packet, ExternalDataMdl, 0, 0, Flags);
     }
-    return status == STATUS_SUCCESS ? send(packet) : status;
+    return status == STATUS_SUCCESS ? kmcl_queue_packet(packet, true) : status;
 }
 
 NTSTATUS VmbPacketSendWithExternalMdl(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,
@@ -335,7 +329,7 @@ NTSTATUS VmbPacketSendWithExternalMdl(VMBPACKET PacketObject, PVOID Buffer, UINT
     } else {
         status = kmcl_packet_add_mdl(packet, ExternalDataMdl, MdlOffset, MdlLength, Flags);
     }
-    return status == STATUS_SUCCESS ? send(packet) : status;
+    return status == STATUS_SUCCESS ? kmcl_queue_packet(packet, true) : status;
 }
 
 NTSTATUS VmbPacketSendWithExternalPfns(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,
@@ -349,5 +343,5 @@ NTSTATUS VmbPacketSendWithExternalPfns(VMBPACKET PacketObject, PVOID Buffer, UIN
         status = ExternalDataPfns == NULL ? STATUS_INVALID_PARAMETER
                                           : add_frames(packet, ExternalDataPfns, PfnLength, Flags);
     }
-    return status == STATUS_SUCCESS ? send(packet) : status;
+    return status == STATUS_SUCCESS ? kmcl_queue_packet(packet, true) : status;
 }

@@ -41,7 +41,7 @@ static bool has_slot(const struct kmcl_channel *channel, const struct kmcl_send 
 }
 
 /* Into the ring, if there is a slot for it. Lock held. */
-static enum ring_status put_packet(struct kmcl_channel *channel, struct kmcl_packet *packet)
+static inline enum ring_status put_packet(struct kmcl_channel *channel, struct kmcl_packet *packet)
 {
     struct ring_packet_out *wire = &packet->send.wire;
     enum ring_status status;
@@ -56,20 +56,22 @@ static enum ring_status put_packet(struct kmcl_channel *channel, struct kmcl_pac
         wire->head_length = wire->extension_length + (uint32_t)sizeof(header);
         wire->head = packet->storage;
     }
-    if (wire->flags != 0) {
+    if (wire->flags == 0) {
+        status = ring_writer_put(channel->writer, wire);
+    } else {
         /* Into the table first: the host may answer as soon as it is told. */
         wire->transaction_id = kmcl_transaction_begin(&channel->transactions, packet);
         if (wire->transaction_id == 0) {
             return RING_FULL;
         }
+        status = ring_writer_put(channel->writer, wire);
+        if (status == RING_OK) {
+            packet->state = PACKET_PENDING;
+        } else {
+            (void)kmcl_transaction_end(&channel->transactions, wire->transaction_id);
+        }
     }
-    status = ring_writer_put(channel->writer, wire);
-    if (status == RING_OK) {
-        channel->statistics.PacketsSent++;
-        packet->state = wire->flags != 0 ? PACKET_PENDING : PACKET_IDLE;
-    } else if (wire->flags != 0) {
-        (void)kmcl_transaction_end(&channel->transactions, wire->transaction_id);
-    }
+    channel->statistics.PacketsSent += status == RING_OK;
     return status;
 }
 
@@ -237,77 +239,76 @@ void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send, voi
     append(channel, send);
 }
 
-/* It did not go into the ring at once, for that reason. Releases the lock. */
-static __attribute__((noinline)) enum kmcl_sent wait_in_queue(struct kmcl_packet *packet,
-                                                              enum irql level)
+/* It did not go into the ring, for that reason. Releases the lock. */
+static __attribute__((noinline)) NTSTATUS not_sent(struct kmcl_packet *packet, bool may_wait,
+                                                   enum ring_status status, enum irql level)
 {
     struct kmcl_channel *channel = packet->channel;
     struct kmcl_followup followup;
+    NTSTATUS result = STATUS_SUCCESS;
 
-    channel->statistics.PacketsQueued++;
-    packet->state = PACKET_QUEUED;
-    kmcl_queue_append(channel, &packet->send,
-                      packet->storage + packet->header_capacity + KMCL_PIPE_HEADER_SIZE);
     kmcl_followup_begin(&followup);
-    kmcl_queue_flush(channel, &followup);
+    if (status == RING_TOO_LARGE) {
+        result = STATUS_INVALID_PARAMETER;
+    } else if (!may_wait) {
+        result = STATUS_BUFFER_OVERFLOW;
+    } else {
+        /* A broken ring shows again when the queue is looked at. */
+        channel->statistics.PacketsQueued++;
+        packet->state = PACKET_QUEUED;
+        kmcl_queue_append(channel, &packet->send,
+                          packet->storage + packet->header_capacity + KMCL_PIPE_HEADER_SIZE);
+        kmcl_queue_flush(channel, &followup);
+    }
     spin_lock_release(&channel->lock, level);
     kmcl_followup_run(channel, &followup);
-    return KMCL_QUEUED;
+    return result;
 }
 
 /* The usual packet: nothing waits before it, and there is room. */
-enum kmcl_sent kmcl_queue_packet(struct kmcl_packet *packet, bool may_wait)
+NTSTATUS kmcl_queue_packet(struct kmcl_packet *packet, bool may_wait)
 {
     struct kmcl_channel *channel = packet->channel;
-    const bool is_done = packet->send.wire.flags == 0;
+    const bool is_done = packet->send.wire.flags == 0; /* the packet may be gone behind the lock */
     enum ring_status status = RING_FULL;
 
     const enum irql level = spin_lock_acquire(&channel->lock);
     if (channel->flowing && channel->queue_first == NULL) {
         status = put_packet(channel, packet);
     }
-    if (status == RING_OK) {
-        const bool signal = commit_unless_staging(channel);
-
-        spin_lock_release(&channel->lock, level);
-        if (signal) {
-            kmcl_signal(channel);
-        }
-        if (is_done) {
-            packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, NULL, 0);
-        }
-        return KMCL_SENT;
+    if (status != RING_OK) {
+        return not_sent(packet, may_wait, status, level);
     }
-    /* A broken ring shows again when the queue is looked at. */
-    if (status != RING_TOO_LARGE && may_wait) {
-        return wait_in_queue(packet, level);
-    }
+    const bool signal = commit_unless_staging(channel);
     spin_lock_release(&channel->lock, level);
-    return status == RING_TOO_LARGE ? KMCL_TOO_LARGE : KMCL_NO_ROOM;
+    if (signal) {
+        kmcl_signal(channel);
+    }
+    if (is_done) {
+        packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, NULL, 0);
+    }
+    return STATUS_SUCCESS;
 }
 
-enum kmcl_sent kmcl_queue_reply(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
-                                struct kmcl_followup *followup)
+bool kmcl_queue_reply(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                      struct kmcl_followup *followup)
 {
     struct kmcl_send *before;
 
     if (channel->writer == NULL) {
-        return KMCL_TOO_LARGE;
+        return false;
     }
     if (next_to_go(channel, &before) == NULL) {
         enum ring_status status = put(channel, &incoming->reply);
 
-        if (status == RING_OK) {
+        if (status == RING_OK || status == RING_TOO_LARGE) {
             followup->signal |= commit_unless_staging(channel);
-            return KMCL_SENT;
-        }
-        if (status == RING_TOO_LARGE) {
-            return KMCL_TOO_LARGE;
+            return false;
         }
     }
     kmcl_queue_append(channel, &incoming->reply, incoming->copy);
     kmcl_queue_flush(channel, followup);
-    return KMCL_QUEUED;
+    return true;
 }
 
 void kmcl_queue_cancel(struct kmcl_packet *packet)

@@ -114,7 +114,6 @@ static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *
                               const LARGE_INTEGER *timeout)
 {
     uint64_t deadline = WAIT_WITHOUT_LIMIT; /* asked for by the caller; a close ends it too */
-    enum kmcl_sent sent;
     NTSTATUS status;
 
     if (timeout != NULL && timeout->QuadPart < 0) {
@@ -122,12 +121,8 @@ static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *
     }
     channel->release_waiters = release_waiters;
     list(channel, waiter, true);
-    sent = kmcl_queue_packet(waiter->packet, timeout == NULL || timeout->QuadPart != 0);
-    if (sent == KMCL_TOO_LARGE) {
-        status = STATUS_INVALID_PARAMETER;
-    } else if (sent == KMCL_NO_ROOM) {
-        status = STATUS_BUFFER_OVERFLOW;
-    } else {
+    status = kmcl_queue_packet(waiter->packet, timeout == NULL || timeout->QuadPart != 0);
+    if (status == STATUS_SUCCESS) {
         status = wait(channel, waiter, deadline);
     }
     list(channel, waiter, false);

@@ -52,10 +52,10 @@ NTSTATUS KmclPacketGetTransferPages(VMBPACKETCOMPLETION Packet,
     *RangeCount = 0;
     kmcl_require_delivered(incoming, __func__);
     const struct kmcl_channel *channel = incoming->channel;
-    if (incoming->reply.wire.type != RING_PACKET_DATA_TRANSFER_PAGES) {
+    if (incoming->packet.type != RING_PACKET_DATA_TRANSFER_PAGES) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
-    if (!ring_transfer_pages_parse(incoming->copy, incoming->extension_length, &pages) ||
+    if (!ring_transfer_pages_parse(incoming->copy, incoming->packet.extension_length, &pages) ||
         pages.range_count == 0 || pages.set_id != channel->transfer_page_set ||
         !is_inside(&pages, channel->transfer_page_bytes)) {
         return STATUS_INVALID_PARAMETER;

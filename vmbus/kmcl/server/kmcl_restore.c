@@ -381,12 +381,14 @@ static NTSTATUS restore_held(struct kmcl_channel *channel, const struct kmcl_sav
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     atomic_store_explicit(&incoming->state, INCOMING_DEFERRED, memory_order_relaxed);
-    incoming->reply.wire.transaction_id = saved->transaction_id;
-    incoming->reply_wanted = saved->reply_wanted != 0;
+    incoming->packet = (struct ring_packet_in){
+        .type = saved->flags != 0 ? RING_PACKET_DATA_GPA_DIRECT : RING_PACKET_DATA_INBAND,
+        .flags = saved->reply_wanted != 0 ? RING_PACKET_FLAG_COMPLETION_REQUESTED : 0,
+        .transaction_id = saved->transaction_id,
+        .extension_length = saved->extension_length,
+        .payload_length = saved->payload_length,
+    };
     incoming->offset = saved->payload_offset;
-    incoming->length = saved->payload_length;
-    incoming->extension_length = saved->extension_length;
-    incoming->flags = saved->flags;
     memcpy(incoming->copy, saved + 1, saved->copy_length);
     channel->held = incoming;
     return STATUS_SUCCESS;

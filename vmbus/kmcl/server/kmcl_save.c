@@ -274,20 +274,20 @@ static NTSTATUS save_reply(struct kmcl_save *save, const struct kmcl_send *send)
 static NTSTATUS save_held(struct kmcl_save *save, const struct kmcl_incoming *held)
 {
     /* On a pipe the payload's padding is not kept: nothing looks at it. */
-    const uint32_t copied = kmcl_saved_padded(held->offset + held->length);
+    const uint32_t copied = kmcl_saved_padded(held->offset + held->packet.payload_length);
     struct kmcl_saved_held *saved =
         chunk_begin(save, SAVED_HELD, (uint32_t)sizeof(*saved) + copied);
 
     if (saved == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    saved->transaction_id = held->reply.wire.transaction_id;
+    saved->transaction_id = held->packet.transaction_id;
     saved->copy_length = copied;
-    saved->extension_length = held->extension_length;
+    saved->extension_length = held->packet.extension_length;
     saved->payload_offset = held->offset;
-    saved->payload_length = held->length;
-    saved->flags = held->flags;
-    saved->reply_wanted = held->reply_wanted;
+    saved->payload_length = held->packet.payload_length;
+    saved->flags = kmcl_incoming_flags(held);
+    saved->reply_wanted = kmcl_reply_is_wanted(held);
     memcpy(saved + 1, held->copy, copied);
     return STATUS_SUCCESS;
 }

@@ -129,11 +129,11 @@ NTSTATUS kmcl_server_external_map(struct kmcl_incoming *incoming, bool writable)
 {
     struct kmcl_channel *channel = incoming->channel;
     const unsigned char *at = incoming->copy;
-    const unsigned char *end = at + incoming->extension_length;
+    const unsigned char *end = at + incoming->packet.extension_length;
     struct ring_gpa_direct_header header;
 
     /* Packets of a pipe describe no memory. */
-    if (channel->is_pipe || incoming->extension_length < sizeof(header)) {
+    if (channel->is_pipe || incoming->packet.extension_length < sizeof(header)) {
         return STATUS_INVALID_PARAMETER;
     }
     memcpy(&header, at, sizeof(header));

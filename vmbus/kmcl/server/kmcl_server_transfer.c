@@ -62,6 +62,5 @@ NTSTATUS KmclServerPacketSendWithTransferPages(VMBPACKET Packet, PVOID Buffer, U
     memcpy(packet->storage, &header, sizeof(header));
     memcpy(packet->storage + sizeof(header), Ranges, RangeCount * sizeof(Ranges[0]));
     kmcl_server_add_transfer_pages(packet, (uint32_t)KMCL_TRANSFER_HEADER_SIZE(RangeCount));
-    return kmcl_queue_packet(packet, true) == KMCL_TOO_LARGE ? STATUS_INVALID_PARAMETER
-                                                             : STATUS_SUCCESS;
+    return kmcl_queue_packet(packet, true);
 }
