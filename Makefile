@@ -217,7 +217,7 @@ run_command_x86_64 = python3 tests/system/host.py --build $(BUILD) --deps $(DEPS
 
 ## test-system: boots guests and tests them from outside (TEST=name for one)
 test-system: deps
-	@$(parallel_make) all vmm el2 $(test_images) $(test_starts)
+	@$(parallel_make) all vmm el2 $(test_images) $(test_starts) efi-tests
 	@$(parallel_make) ARCH=aarch64 all
 	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST),$(test_only_$(ARCH)))
 
@@ -251,24 +251,15 @@ $(bench_programs): $(BUILD)/bench/%: $(BUILD)/bench/tests/bench/%.o $(BUILD)/ben
 	@gcc -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 .PHONY: bench
-## bench: measures and prints the figures of README.md (with ARCH=aarch64 only those of ARM64)
-bench: deps bench_$(ARCH)
-
-.PHONY: bench_x86_64 bench_aarch64
-bench_x86_64:
-	@$(parallel_make) all $(bench_programs) el2
-	@$(parallel_make) ARCH=aarch64 all
+## bench: measures and prints the figures of README.md
+bench: deps
+	@$(parallel_make) all $(bench_programs)
 	@echo "$$(date +%F), $$(nproc) processors ($$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)), load $$(cut -d' ' -f1 /proc/loadavg)"
 	@status=0; \
 	python3 tests/bench/run.py --build $(BUILD) --deps $(DEPS) $(bench_programs) || status=1; \
-	python3 tests/bench/sizes.py --build $(BUILD) --deps $(DEPS) || status=1; \
+	python3 tests/bench/sizes.py --build $(BUILD) --deps $(DEPS) --arch $(ARCH) || status=1; \
 	python3 tests/bench/start.py --build $(BUILD) --deps $(DEPS) || status=1; \
-	python3 tests/bench/arm64.py --build $(BUILD) || status=1; \
 	exit $$status
-
-bench_aarch64:
-	@$(parallel_make) all el2
-	@python3 tests/bench/arm64.py --build $(BUILD)
 
 # -- the rest -----------------------------------------------------------------------------------------------------------
 

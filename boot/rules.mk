@@ -34,7 +34,24 @@ $(foreach app,$(apps),$(eval $(call link_efi,$(app))))
 $(IMAGES)/%.efi: $(IMAGES)/%-efi.elf
 	@$(CROSS)objcopy -O binary $< $@
 
-.PHONY: efi
+# The guests of tests likewise, and what starts them on difficult firmware.
+efi_tests := $(patsubst tests/guests/%.c,$(IMAGES)/guests/%.efi,$(wildcard tests/guests/*.c))
+$(efi_tests:.efi=-efi.elf): $(IMAGES)/guests/%-efi.elf: $(BUILD)/$(ARCH)-efi/tests/guests/%.o \
+  $(call efi_objects_of,$(efi_sources) $(wildcard tests/guests/$(ARCH)/*.c)) linker/$(ARCH)-efi.ld
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	@$(CC) $(efi_ldflags) -T linker/$(ARCH)-efi.ld -o $@ $(filter %.o,$^) $(LIBC)
+ifeq ($(ARCH),x86_64)
+efi_tests += $(IMAGES)/guests/trouble.efi
+$(IMAGES)/guests/trouble-efi.elf: $(call efi_objects_of,tests/guests/uefi/trouble.c tests/guests/uefi/start.S \
+  boot/uefi_relocate.c) linker/$(ARCH)-efi.ld
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	@$(CC) $(efi_ldflags) -T linker/$(ARCH)-efi.ld -o $@ $(filter %.o,$^) $(LIBC)
+endif
+
+.PHONY: efi efi-tests
+efi-tests: $(efi_applications) $(efi_tests)
 ## efi: builds every application of apps/ for UEFI, as <name>.efi beside the others
 efi: $(efi_applications)
 

@@ -84,24 +84,28 @@ static void take_acpi(struct efi_system_table *system)
     }
 }
 
-/* The output that firmware's own console is on; else any. */
+/* NULL, or why this output will not do. */
+static const char *take_output(const struct efi_graphics_output *output)
+{
+    if (output == NULL || output->mode == NULL || output->mode->information == NULL) {
+        return "no console on the screen: firmware has no graphics output";
+    }
+    return uefi_take_graphics(&info.framebuffer, output->mode, output->mode->information);
+}
+
+/* The output that firmware's own console is on; else any. One that stands for several screens has
+ * no framebuffer. */
 static void take_graphics(struct efi_system_table *system)
 {
     static const struct efi_guid graphics_output = EFI_GRAPHICS_OUTPUT_GUID;
-    struct efi_graphics_output *output =
-        protocol_of(system, system->console_out_handle, &graphics_output);
     void *other = NULL;
-
-    if (output == NULL &&
-        system->boot_services->locate_protocol(&graphics_output, NULL, &other) == EFI_SUCCESS) {
-        output = other;
-    }
-    if (output == NULL || output->mode == NULL || output->mode->information == NULL) {
-        boot_info_remark(&info, "no console on the screen: firmware has no graphics output");
-        return;
-    }
     const char *why =
-        uefi_take_graphics(&info.framebuffer, output->mode, output->mode->information);
+        take_output(protocol_of(system, system->console_out_handle, &graphics_output));
+
+    if (why != NULL &&
+        system->boot_services->locate_protocol(&graphics_output, NULL, &other) == EFI_SUCCESS) {
+        why = take_output(other);
+    }
     if (why != NULL) {
         boot_info_remark(&info, why);
     }

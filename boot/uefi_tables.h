@@ -7,7 +7,8 @@
 
 /*
  * What firmware and an application share in memory (UEFI Specification 2.10; the chapter stands at
- * each). Only layouts. Services that nobody here calls have a word in their place.
+ * each). Only layouts. Services that neither the kernel nor its tests call have a word in their
+ * place.
  */
 
 /* How firmware's functions are called: UEFI 2.3.4 for x64, 2.3.6 for AArch64 (the ordinary way). */
@@ -112,10 +113,18 @@ _Static_assert(sizeof(struct efi_memory_descriptor) == 40, "layout of EFI_MEMORY
 
 /* ---- services: UEFI 7 and 8 ---- */
 
+struct efi_device_path;
+
+/* How pages are allocated. */
+#define EFI_ALLOCATE_ANY_PAGES   0u
+#define EFI_ALLOCATE_MAX_ADDRESS 1u
+
 struct efi_boot_services {
     struct efi_table_header header;
     void *raise_tpl, *restore_tpl;
-    void *allocate_pages, *free_pages;
+    efi_status(EFI_CALL *allocate_pages)(uint32_t how, uint32_t type, uint64_t pages,
+                                         uint64_t *address);
+    efi_status(EFI_CALL *free_pages)(uint64_t address, uint64_t pages);
     efi_status(EFI_CALL *get_memory_map)(uint64_t *size, void *map, uint64_t *key,
                                          uint64_t *descriptor_size, uint32_t *descriptor_version);
     efi_status(EFI_CALL *allocate_pool)(uint32_t type, uint64_t size, void **buffer);
@@ -126,7 +135,11 @@ struct efi_boot_services {
                                           void **interface);
     void *reserved;
     void *register_notify, *locate_handle, *locate_device_path, *install_configuration_table;
-    void *load_image, *start_image, *exit, *unload_image;
+    efi_status(EFI_CALL *load_image)(uint8_t boot_policy, efi_handle parent,
+                                     struct efi_device_path *path, void *source, uint64_t size,
+                                     efi_handle *image);
+    efi_status(EFI_CALL *start_image)(efi_handle image, uint64_t *exit_size, uint16_t **exit_data);
+    void *exit, *unload_image;
     efi_status(EFI_CALL *exit_boot_services)(efi_handle image, uint64_t key);
     void *next_monotonic_count, *stall, *set_watchdog_timer;
     void *connect_controller, *disconnect_controller;

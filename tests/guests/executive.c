@@ -128,6 +128,27 @@ static int double_free(void)
     return 0;
 }
 
+static int stay(void)
+{
+    struct event never;
+
+    event_initialise(&never);
+    log_info("test", "staying");
+    event_wait(&never, clock_after(600 * CLOCK_SECOND));
+    return 0;
+}
+
+static int many_lines(void)
+{
+    uint64_t before = clock_now();
+
+    for (unsigned i = 0; i < 1000; i++) {
+        log_info("test", "line %u of text, about as long as lines of a log are, or longer", i);
+    }
+    log_info("test", "1000 lines took %" PRIu64 " ms", (clock_now() - before) / CLOCK_MILLISECOND);
+    return stay();
+}
+
 static int exit_status(void)
 {
     return EXIT_STATUS_APPLICATION + 5;
@@ -300,6 +321,8 @@ static const struct {
     {"panic_at_dispatch_level", panic_at_dispatch_level},
     {"wait_at_dispatch_level", wait_at_dispatch_level},
     {"double_free", double_free},
+    {"stay", stay},
+    {"many_lines", many_lines},
     {"exit_status", exit_status},
     {"library_exit", library_exit},
     {"memory", memory},

@@ -38,6 +38,9 @@ static struct {
 
     const char *file_text;
     size_t file_size;
+    struct efi_graphics_output combined; /* of the console's handle, if it is one of its own */
+    struct efi_graphics_mode combined_mode;
+    struct efi_graphics_information combined_information;
     bool no_graphics, no_file, no_volume, no_image, read_fails;
     bool cannot_take_over;
     unsigned files_open;
@@ -147,7 +150,7 @@ static efi_status EFI_CALL handle_protocol(efi_handle handle, const struct efi_g
     } else if (handle == &a_disk && is(protocol, 0x964e5b22) && !fw.no_volume) {
         *interface = &fw.volume;
     } else if (handle == &a_console && is(protocol, 0x9042a9de) && !fw.no_graphics) {
-        *interface = &fw.graphics;
+        *interface = fw.combined.mode != NULL ? &fw.combined : &fw.graphics;
     } else {
         return EFI_UNSUPPORTED;
     }
@@ -369,6 +372,18 @@ static void graphics_of_another_handle_will_do(void **state)
     (void)state;
     fw.system.console_out_handle = NULL;
     assert_int_equal(collect()->framebuffer.base, 0x80000000);
+}
+
+static void a_console_on_several_screens_is_on_one_of_them_afterwards(void **state)
+{
+    (void)state;
+    fw.combined_information = fw.information;
+    fw.combined_information.format = EFI_PIXEL_BLT_ONLY;
+    fw.combined_mode.information = &fw.combined_information;
+    fw.combined.mode = &fw.combined_mode;
+    struct boot_info *info = collect();
+    assert_int_equal(info->framebuffer.base, 0x80000000);
+    assert_int_equal(info->remark_count, 0);
 }
 
 static void without_graphics_it_says_so(void **state)
@@ -610,6 +625,7 @@ int main(void)
         TEST(old_acpi_tables_do_where_there_are_no_new_ones),
         TEST(without_acpi_it_says_so),
         TEST(graphics_of_another_handle_will_do),
+        TEST(a_console_on_several_screens_is_on_one_of_them_afterwards),
         TEST(without_graphics_it_says_so),
         TEST(graphics_without_a_mode_are_none),
         TEST(image_and_framebuffer_are_no_free_memory),
