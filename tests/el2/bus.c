@@ -47,7 +47,7 @@ static atomic_bool pending;
 
 /* ---- the guest's side ---- */
 
-static void notify(void)
+void bus_wake(void)
 {
     atomic_store_explicit(&pending, true, memory_order_release);
     processors_notify_host();
@@ -71,7 +71,7 @@ hv_status bus_post(uint32_t connection_id, const void *payload, uint32_t size)
         status = HV_STATUS_SUCCESS;
     }
     machine_unlock(&port.lock);
-    notify();
+    bus_wake();
     return status;
 }
 
@@ -86,14 +86,14 @@ hv_status bus_signal(uint32_t connection_id, uint32_t flag)
         return HV_STATUS_INVALID_PORT_ID;
     }
     atomic_fetch_or_explicit(&signals[relid / 64], UINT64_C(1) << relid % 64, memory_order_release);
-    notify();
+    bus_wake();
     return HV_STATUS_SUCCESS;
 }
 
 void bus_slot_free(void)
 {
     atomic_store_explicit(&slot_free, true, memory_order_release);
-    notify();
+    bus_wake();
 }
 
 bool bus_is_pending(void)

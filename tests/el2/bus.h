@@ -25,6 +25,9 @@ hv_status bus_post(uint32_t connection_id, const void *payload, uint32_t size);
 hv_status bus_signal(uint32_t connection_id, uint32_t flag);
 void bus_slot_free(void);
 
+/* Another part has something for the executive. */
+void bus_wake(void);
+
 /* Whether anything waits for the executive. */
 bool bus_is_pending(void);
 

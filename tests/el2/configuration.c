@@ -75,12 +75,14 @@ void configuration_read(struct boot_info *info)
     static const char *const deliveries[] = {"at-once", "at-wait", "parallel"};
     static const char *const conventions[] = {"both", "smccc", "plain"};
     static const char *const conduits[] = {"hvc", "smc"};
+    static const char *const timers[] = {"direct", "message", "none"};
 
     read.guest_command_line = cut(info->command_line);
     command_line_initialise(info->command_line);
     read.delivery = (enum delivery)CHOICE("delivery", deliveries);
     read.convention = (enum convention)CHOICE("calls", conventions);
     read.conduit = (enum conduit)CHOICE("conduit", conduits);
+    read.timers = (enum timers)CHOICE("timers", timers);
     read.processors = (uint32_t)number("processors", 1, 1, PROCESSORS_LIMIT);
     read.memory = number("memory", MEMORY_DEFAULT, MEMORY_MINIMUM, MEMORY_MAXIMUM) * MEBIBYTE;
     read.spare = number("spare", 0, 0, MEMORY_MAXIMUM) * MEBIBYTE;

@@ -29,10 +29,19 @@ enum conduit {
     CONDUIT_SMC,
 };
 
+/* How the guest's synthetic timers may tell of their expiry; without them there is no reference
+ * page either. */
+enum timers {
+    TIMERS_DIRECT, /* by an interrupt of their own, or a message */
+    TIMERS_MESSAGE,
+    TIMERS_NONE,
+};
+
 struct configuration {
     enum delivery delivery;
     enum convention convention;
     enum conduit conduit;
+    enum timers timers;
     uint32_t processors; /* of the guest */
     uint64_t memory;     /* of the guest, bytes */
     uint64_t spare;      /* that it may get, bytes */

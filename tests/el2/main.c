@@ -12,6 +12,8 @@
  *   spare=MIB                          that it may get while it runs
  *   conduit=hvc|smc                    what the guest is told to call its firmware by
  *   calls=both|smccc|plain             which convention of hypercalls it serves
+ *   timers=direct|message|none         how its synthetic timers tell of their expiry; none: neither
+ *                                      they nor the reference page are there
  *   silent                             words that tell of its version and features are zero
  *   version=0xMMMMNNNN                 the highest version of VMBus it speaks
  *   trace                              each message of the bus on the console
@@ -36,6 +38,7 @@
 #include "tests/el2/script.h"
 #include "tests/el2/semihosting.h"
 #include "tests/el2/stage2.h"
+#include "tests/el2/stimer.h"
 #include "tests/host/device_set.h"
 
 #define DEVICE_TREE_SIZE (GUEST_IMAGE - GUEST_DEVICE_TREE)
@@ -45,6 +48,7 @@ int main(void);
 void machine_interrupt(void)
 {
     bus_interrupt();
+    stimers_interrupt();
 }
 
 static void map(uint64_t guest_address, uint64_t address, uint64_t size, enum stage2_kind kind)
@@ -122,6 +126,7 @@ int main(void)
     }
     host_devices_initialise(&devices, server);
     make_devices(&devices);
+    stimers_start();
     if (configuration()->firmware) {
         firmware_prepare();
     } else {

@@ -9,15 +9,18 @@
 #include "hv/tlfs.h"
 #include "kernel/pages.h"
 #include "tests/el2/configuration.h"
+#include "tests/el2/reference_page.h"
 #include "tests/el2/semihosting.h"
 #include "tests/el2/stage2.h"
+#include "tests/el2/stimer.h"
 #include "tests/el2/synic.h"
 #include "tests/host/machine.h"
 
 /*
  * As a real host would answer (Linux' boot log on Windows 11 build 22000, ARM64), without what this
- * host does not have: synthetic timers, the reference TSC page, and the rest.
+ * host does not have.
  */
+#define PRIVILEGES_TIMERS (HV_PRIVILEGE_STIMER | HV_PRIVILEGE_REFERENCE_TSC)
 #define PRIVILEGES                                                                                 \
     (HV_PRIVILEGE_TIME_REF_COUNT | HV_PRIVILEGE_SYNIC | HV_PRIVILEGE_HYPERCALL |                   \
      HV_PRIVILEGE_VP_INDEX | HV_PRIVILEGE_POST_MESSAGES | HV_PRIVILEGE_SIGNAL_EVENTS)
@@ -55,6 +58,11 @@ static bool is_synic_register(uint32_t name)
     return name >= HV_ARM64_SINT0 && name <= HV_ARM64_EOM;
 }
 
+static bool has_timers(void)
+{
+    return configuration()->timers != TIMERS_NONE;
+}
+
 /* Any bytes: what is not printable becomes a point. */
 static void report_crash(void)
 {
@@ -85,13 +93,21 @@ hv_status vp_register_get(const struct processor *processor, uint32_t name, uint
     if (is_synic_register(name)) {
         return synic_register_get(processor->index, name, value);
     }
+    if (stimer_has_register(name)) {
+        return stimer_register_get(processor->index, name, value);
+    }
+    if (has_timers() && name == HV_ARM64_REFERENCE_TSC) {
+        *value = reference_page_get();
+        return HV_STATUS_SUCCESS;
+    }
     switch (name) {
     case HV_ARM64_VERSION:
         value[0] = BUILD | (uint64_t)VERSION << 32;
         break;
     case HV_ARM64_PRIVILEGES:
-        value[0] = PRIVILEGES;
-        value[1] = FEATURES;
+        value[0] = PRIVILEGES | (has_timers() ? PRIVILEGES_TIMERS : 0);
+        value[1] =
+            FEATURES | (configuration()->timers == TIMERS_DIRECT ? HV_FEATURE_DIRECT_STIMER : 0);
         break;
     case HV_ARM64_RECOMMENDATIONS:
         value[0] = RECOMMENDATIONS | (uint64_t)UINT32_MAX << 32;
@@ -128,6 +144,13 @@ hv_status vp_register_set(const struct processor *processor, uint32_t name, uint
     if (is_synic_register(name)) {
         return vp_registers_guest_is_known() ? synic_register_set(processor->index, name, value)
                                              : HV_STATUS_ACCESS_DENIED;
+    }
+    if (stimer_has_register(name)) {
+        return vp_registers_guest_is_known() ? stimer_register_set(processor->index, name, value)
+                                             : HV_STATUS_ACCESS_DENIED;
+    }
+    if (has_timers() && name == HV_ARM64_REFERENCE_TSC) {
+        return vp_registers_guest_is_known() ? reference_page_set(value) : HV_STATUS_ACCESS_DENIED;
     }
     switch (name) {
     case HV_ARM64_GUEST_OS_ID:

@@ -70,6 +70,18 @@ def test_a_host_that_tells_nothing_of_itself(host):
     check("vmbus: connected, version 6.0" in ended.console, ended, "no bus")
 
 
+def test_clocks_and_timers(host):
+    for timers, clock, timer in (("direct", "Hyper-V reference TSC page", "Hyper-V synthetic timer, direct"),
+                                 ("message", "Hyper-V reference TSC page", "Hyper-V synthetic timer, by message"),
+                                 ("none", "virtual counter", "virtual timer")):
+        for delivery in DELIVERIES:
+            ended = el2.run(host, f"{host.build}/aarch64/guests/executive.Image", "test=waiting", delivery=delivery,
+                            words=[f"timers={timers}"])
+            check(ended.status == 0, ended, f"{timers}, {delivery}")
+            check(re.search(rf"20 waits of 10 ms took 2\d\d ms with {clock} and {timer}, halts=\d\d", ended.console), ended,
+                  f"{timers}, {delivery}: other clocks, or waits that are too long")
+
+
 def test_a_panic_reaches_the_host(host):
     ended = el2.run(host, f"{host.build}/aarch64/guests/executive.Image", "test=panic_at_dispatch_level")
     check(ended.status == PANIC, ended, "not the status of a panic")
