@@ -221,6 +221,7 @@ test-system: deps
 	@$(parallel_make) ARCH=aarch64 all
 	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST),$(test_only_$(ARCH)))
 
+# A part that could not even be built counts as one that failed.
 ## test: all tests; the last line counts them
 test: deps
 	@rm -rf $(BUILD)/results
@@ -229,7 +230,8 @@ test: deps
 	$(MAKE) --no-print-directory ARCH=aarch64 test-unit || status=1; \
 	$(MAKE) --no-print-directory test-system || status=1; \
 	cat $(BUILD)/results/* | \
-	    awk '{ passed += $$1; failed += $$3 } END { printf "%d passed, %d failed\n", passed, failed }'; \
+	    awk -v status=$$status '{ passed += $$1; failed += $$3 } \
+	        END { printf "%d passed, %d failed\n", passed, status && !failed ? 1 : failed }'; \
 	exit $$status
 
 # -- figures ------------------------------------------------------------------------------------------------------------

@@ -131,10 +131,7 @@ static void an_empty_file_is_empty(void **state)
 static void a_file_that_is_no_text_leaves_nothing(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"run=2 \x80",
-                                      "\x7f"
-                                      "ELF",
-                                      "MZ\x90", "run=\xc3\xbc"};
+    static const char *const bad[] = {"run=2 \x80", "\177ELF", "MZ\x90", "run=\xc3\xbc"};
 
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(uefi_take_file(&info, bad[i], strlen(bad[i])), UEFI_TEXT_NOT_TEXT);
