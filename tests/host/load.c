@@ -161,6 +161,7 @@ static NTSTATUS channel_opened(VMBCHANNEL channel)
     if (load->state.expected == 0) {
         load->state.expected = 1;
     }
+    host_device_event(&load->device, "open");
     return STATUS_SUCCESS;
 }
 

@@ -49,9 +49,9 @@ def check(condition, ended, what):
 
 
 def command_line(build, image, append, *, delivery, processors, memory, spare, devices, script, words, trace, limit, repeatable, output,
-                 firmware=None):
+                 firmware=None, disk=None):
     """QEMU's. `output`: its options for the guest's and the host's consoles, of which the host's has id=host. `firmware`: a folder
-    with ACPI's tables, if the guest is to start with UEFI."""
+    with ACPI's tables, if the guest is to start with UEFI; from `disk` (file, format), if there is no image."""
     parallel = delivery == "parallel"
     # The first of several words of one key counts.
     words = ["barebus-el2", *words, f"delivery={delivery}", f"processors={processors}", f"memory={memory}", f"spare={spare}",
@@ -59,7 +59,11 @@ def command_line(build, image, append, *, delivery, processors, memory, spare, d
              *(["trace"] if trace else []), *(["firmware"] if firmware else []), "--"]
     if firmware:
         machine = ",acpi=off,highmem=off"
-        guest = ["-bios", FIRMWARE, "-boot", "menu=on,splash-time=0", "-kernel", image, "-append", append]
+        guest = ["-bios", FIRMWARE, "-boot", "menu=on,splash-time=0"]
+        if disk:
+            guest += ["-drive", f"if=none,id=disk,snapshot=on,file={disk[0]},format={disk[1]}", "-device", "virtio-blk-device,drive=disk"]
+        else:
+            guest += ["-kernel", image, "-append", append]
         for name in ("etc/acpi/tables", "etc/acpi/rsdp", "etc/table-loader"):
             guest += ["-fw_cfg", f"name={name},file={firmware}/{os.path.basename(name)}"]
     else:
@@ -86,10 +90,10 @@ def write_tables(build, folder, processors, **told):
 
 
 def run(host, image, append="", *, delivery="at-once", processors=1, memory=GUEST_MEMORY, spare=0, devices=(), script=(), words=(),
-        trace=False, limit=30, seconds=LIMIT, firmware=None):
+        trace=False, limit=30, seconds=LIMIT, firmware=None, disk=None):
     """Runs a guest to its end. `append`: its command line; `script`: lines as tests/el2/script.h has them; `words`: more of the host's
     command line (tests/el2/main.c); `limit`: seconds of the guest's own time, `seconds`: of ours; `firmware`: the guest starts with
-    UEFI, and these are what acpi_tables.fw_cfg() is to be told."""
+    UEFI, and these are what acpi_tables.fw_cfg() is to be told; `disk`: (file, format), in place of an image."""
     with tempfile.TemporaryDirectory() as folder:
         log = f"{folder}/host"
         if script:
@@ -99,7 +103,8 @@ def run(host, image, append="", *, delivery="at-once", processors=1, memory=GUES
             write_tables(host.build, folder, processors, **firmware)
         command = command_line(host.build, image, append, delivery=delivery, processors=processors, memory=memory, spare=spare,
                                devices=devices, script=f"{folder}/script" if script else None, words=words, trace=trace, limit=limit,
-                               repeatable=True, firmware=folder if firmware is not None else None, output=["-serial", "stdio", "-chardev", f"file,id=host,path={log}"])
+                               repeatable=True, firmware=folder if firmware is not None else None, disk=disk,
+                               output=["-serial", "stdio", "-chardev", f"file,id=host,path={log}"])
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   timeout=seconds, check=False)
@@ -125,14 +130,19 @@ def main():
     parser.add_argument("--script", help="file with commands for the host (tests/el2/script.h)")
     parser.add_argument("--trace", action="store_true", help="each message of the bus")
     parser.add_argument("--limit", type=int, default=3600, help="seconds of the guest's time")
+    parser.add_argument("--uefi", action="store_true", help="the image is an application for UEFI, and firmware starts it")
     parser.add_argument("image", help="an arm64 Image")
     options = parser.parse_args()
-    devices = options.device if options.device is not None else ("heartbeat", "timesync", "shutdown", "echo-sample")
-    # Both consoles on this one.
-    status = subprocess.run(command_line(
-        options.build, options.image, options.append, delivery=options.delivery, processors=options.processors, memory=options.memory,
-        spare=options.spare, devices=devices, script=options.script, words=(), trace=options.trace, limit=options.limit,
-        repeatable=False, output=["-chardev", "stdio,id=host,mux=on,signal=on", "-serial", "chardev:host"]), check=False).returncode
+    devices = options.device if options.device is not None else ("heartbeat", "timesync", "shutdown", "kvp", "balloon", "echo-sample", "load")
+    with tempfile.TemporaryDirectory() as folder:
+        if options.uefi:
+            write_tables(options.build, folder, options.processors)
+        # Both consoles on this one.
+        status = subprocess.run(command_line(
+            options.build, options.image, options.append, delivery=options.delivery, processors=options.processors,
+            memory=options.memory, spare=options.spare, devices=devices, script=options.script, words=(), trace=options.trace,
+            limit=options.limit, repeatable=False, firmware=folder if options.uefi else None,
+            output=["-chardev", "stdio,id=host,mux=on,signal=on", "-serial", "chardev:host"]), check=False).returncode
     print(f"the guest left with status {status}")
     return status
 

@@ -2,6 +2,8 @@
 """Our ARM64 guest on our host at EL2 (tests/el2): the same stack and drivers as on x86-64, against the same devices."""
 import os
 import re
+import subprocess
+import tempfile
 
 import acpi_tables
 import el2
@@ -116,6 +118,16 @@ def test_acpi_says_whom_to_call_and_who_is_there(host):
         check(ended.status == status and re.search(pattern, ended.console), ended, told)
 
 
+def test_a_disk_of_both_architectures_boots(host):
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["bash", "boot/image/make.sh", "--append", "run=1", folder, "disk", f"{host.build}/hello.efi",
+                        f"{host.build}/aarch64/hello.efi"], check=True, stdout=subprocess.DEVNULL)
+        for name, kind in (("disk.img", "raw"), ("disk.vhdx", "vhdx")):
+            ended = el2.run(host, None, disk=(f"{folder}/{name}", kind), devices=["balloon"], firmware={})
+            check(ended.status == 0, ended, name)
+            in_order(ended, ended.console, "started by UEFI", "vmbus: connected, version 6.0", "the channel is closed")
+
+
 # -- races and repetition ------------------------------------------------------------------------------------------------
 
 def test_two_runs_print_the_same(host):
@@ -131,6 +143,15 @@ def test_a_host_that_works_beside_the_guest_never_loses_a_wake_up(host):
     for attempt in range(RACES):
         ended = echo(host, rounds=50, delivery="parallel")
         check(ended.status == 0 and "echo: done rounds=50" in ended.console, ended, f"attempt {attempt + 1} of {RACES}")
+
+
+def test_a_loaded_channel_loses_nothing_either_way(host):
+    for delivery in DELIVERIES:
+        ended = el2.run(host, f"{host.build}/aarch64/load.Image", "packets=10000 sizes=1500 bursts=8", delivery=delivery, devices=["load"],
+                        script=["wait load: open", "device load run 2000 1500 8", "wait load: run: sent=2000 completed=2000 lost=0 wrong=0"])
+        check(ended.status == 0, ended, delivery)
+        check("load: done size=1500 burst=8 sent=10000 completed=10000 lost=0 wrong=0 " in ended.console, ended, "the guest lost some")
+        check(re.search(r"load: done .* received=2000 malformed=0 gaps=0 repeats=0", ended.console), ended, "the host's did not come")
 
 
 # -- devices -------------------------------------------------------------------------------------------------------------
