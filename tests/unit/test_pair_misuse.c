@@ -20,15 +20,15 @@ static UINT8 bytes[64];
 /* Each a function of a channel's handle: 0 where it has no status to return. */
 typedef NTSTATUS channel_call(void);
 
-#define CALL(function, ...)                                                                        \
+#define CALL(function, arguments)                                                                  \
     static NTSTATUS call_##function(void)                                                          \
     {                                                                                              \
-        return function(bad, ##__VA_ARGS__);                                                       \
+        return function arguments;                                                                 \
     }
-#define CALL_VOID(function, ...)                                                                   \
+#define CALL_VOID(function, arguments)                                                             \
     static NTSTATUS call_##function(void)                                                          \
     {                                                                                              \
-        (void)function(bad, ##__VA_ARGS__);                                                        \
+        (void)function arguments;                                                                  \
         return STATUS_SUCCESS;                                                                     \
     }
 
@@ -61,52 +61,52 @@ static PMDL mdl;
 static GUID instance;
 static KMCL_CHANNEL_STATISTICS statistics;
 
-CALL(VmbChannelEnable)
-CALL(VmbChannelInitSetMaximumPacketSize, 1)
-CALL(VmbChannelInitSetMaximumExternalData, 1, 1)
-CALL(VmbChannelInitSetClientContextSize, 1)
-CALL(VmbChannelInitSetProcessPacketCallbacks, no_packets, NULL)
-CALL(VmbChannelInitSetStateChangeCallbacks, &callbacks)
-CALL(VmbChannelInitSetFriendlyName, &name)
-CALL(VmbChannelInitSetFlags, 0)
-CALL(VmbClientChannelInitSetRingBufferPageCount, 1, 1)
-CALL(VmbClientChannelInitSetTargetPnp, &guid, NULL, NULL)
-CALL(VmbChannelSetInterruptLatency, 1, &latency)
-CALL(VmbPacketInitialize, (VMBPACKET)(void *)bytes, 64)
-CALL(VmbChannelCreateGpadlFromBuffer, 0, bytes, 8, &word)
-CALL(VmbChannelCreateGpadlFromMdl, 0, NULL, 0, 0, &word)
-CALL(VmbChannelSendSynchronousRequest, NULL, 0, NULL, 0, NULL, NULL, NULL)
-CALL(VmbChannelMapGpadl, 0, 1, &mdl)
-CALL(VmbChannelSaveBegin)
-CALL(VmbChannelSaveContinue, bytes, 64, &word, &word)
-CALL(VmbChannelRestoreFromBuffer, bytes, 8)
-CALL(VmbServerChannelInitSetFlags, 0)
-CALL(VmbServerChannelInitSetMmioMegabytes, 1, 1)
-CALL(VmbServerChannelInitSetSaveRestorePacketCallbacks, save_packet, restore_packet)
-CALL(VmbServerChannelInitSetTargetInterfaceId, guid, guid)
-CALL(VmbServerChannelInitSetTargetVtl, 0)
-CALL(VmbServerChannelInitSetVmbusHandle, bytes)
-CALL(KmclClientChannelSetTransferPages, 1, 1)
-CALL(KmclClientChannelInitSetPrimary, bad, 1, NULL)
-CALL(KmclServerChannelInitSetPrimary, bad, 1)
-CALL(KmclClientChannelSetTargetProcessor, 1)
-CALL_VOID(VmbChannelCleanup)
-CALL_VOID(VmbChannelDisable)
-CALL_VOID(VmbChannelStart)
-CALL_VOID(VmbChannelPause)
-CALL_VOID(VmbChannelSetPointer, NULL)
-CALL_VOID(VmbChannelGetPointer)
-CALL_VOID(VmbChannelGetInterfaceInstance, &instance)
-CALL_VOID(VmbChannelGetMmioSpace, &wide, &wide)
-CALL_VOID(VmbChannelSetTransactionQuota, 1)
-CALL_VOID(VmbChannelSetIncomingProcessingAtPassive, TRUE)
-CALL_VOID(VmbPacketAllocate)
-CALL_VOID(VmbChannelSizeofPacket)
-CALL_VOID(VmbChannelDeleteGpadl, 1)
-CALL_VOID(VmbChannelUnmapGpadl, 1)
-CALL_VOID(VmbChannelSaveEnd)
-CALL_VOID(KmclChannelStateName)
-CALL_VOID(KmclChannelGetStatistics, &statistics)
+CALL(VmbChannelEnable, (bad))
+CALL(VmbChannelInitSetMaximumPacketSize, (bad, 1))
+CALL(VmbChannelInitSetMaximumExternalData, (bad, 1, 1))
+CALL(VmbChannelInitSetClientContextSize, (bad, 1))
+CALL(VmbChannelInitSetProcessPacketCallbacks, (bad, no_packets, NULL))
+CALL(VmbChannelInitSetStateChangeCallbacks, (bad, &callbacks))
+CALL(VmbChannelInitSetFriendlyName, (bad, &name))
+CALL(VmbChannelInitSetFlags, (bad, 0))
+CALL(VmbClientChannelInitSetRingBufferPageCount, (bad, 1, 1))
+CALL(VmbClientChannelInitSetTargetPnp, (bad, &guid, NULL, NULL))
+CALL(VmbChannelSetInterruptLatency, (bad, 1, &latency))
+CALL(VmbPacketInitialize, (bad, (VMBPACKET)(void *)bytes, 64))
+CALL(VmbChannelCreateGpadlFromBuffer, (bad, 0, bytes, 8, &word))
+CALL(VmbChannelCreateGpadlFromMdl, (bad, 0, NULL, 0, 0, &word))
+CALL(VmbChannelSendSynchronousRequest, (bad, NULL, 0, NULL, 0, NULL, NULL, NULL))
+CALL(VmbChannelMapGpadl, (bad, 0, 1, &mdl))
+CALL(VmbChannelSaveBegin, (bad))
+CALL(VmbChannelSaveContinue, (bad, bytes, 64, &word, &word))
+CALL(VmbChannelRestoreFromBuffer, (bad, bytes, 8))
+CALL(VmbServerChannelInitSetFlags, (bad, 0))
+CALL(VmbServerChannelInitSetMmioMegabytes, (bad, 1, 1))
+CALL(VmbServerChannelInitSetSaveRestorePacketCallbacks, (bad, save_packet, restore_packet))
+CALL(VmbServerChannelInitSetTargetInterfaceId, (bad, guid, guid))
+CALL(VmbServerChannelInitSetTargetVtl, (bad, 0))
+CALL(VmbServerChannelInitSetVmbusHandle, (bad, bytes))
+CALL(KmclClientChannelSetTransferPages, (bad, 1, 1))
+CALL(KmclClientChannelInitSetPrimary, (bad, bad, 1, NULL))
+CALL(KmclServerChannelInitSetPrimary, (bad, bad, 1))
+CALL(KmclClientChannelSetTargetProcessor, (bad, 1))
+CALL_VOID(VmbChannelCleanup, (bad))
+CALL_VOID(VmbChannelDisable, (bad))
+CALL_VOID(VmbChannelStart, (bad))
+CALL_VOID(VmbChannelPause, (bad))
+CALL_VOID(VmbChannelSetPointer, (bad, NULL))
+CALL_VOID(VmbChannelGetPointer, (bad))
+CALL_VOID(VmbChannelGetInterfaceInstance, (bad, &instance))
+CALL_VOID(VmbChannelGetMmioSpace, (bad, &wide, &wide))
+CALL_VOID(VmbChannelSetTransactionQuota, (bad, 1))
+CALL_VOID(VmbChannelSetIncomingProcessingAtPassive, (bad, TRUE))
+CALL_VOID(VmbPacketAllocate, (bad))
+CALL_VOID(VmbChannelSizeofPacket, (bad))
+CALL_VOID(VmbChannelDeleteGpadl, (bad, 1))
+CALL_VOID(VmbChannelUnmapGpadl, (bad, 1))
+CALL_VOID(VmbChannelSaveEnd, (bad))
+CALL_VOID(KmclChannelStateName, (bad))
+CALL_VOID(KmclChannelGetStatistics, (bad, &statistics))
 
 #define STATUS(function)                                                                           \
     {                                                                                              \

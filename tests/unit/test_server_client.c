@@ -43,7 +43,8 @@ static struct vmbus_channel *find(uint32_t relid)
 
 static void claim(struct client *client, uint32_t relid)
 {
-    *client = (struct client){.callbacks = {on_event, on_rescind, client}};
+    *client = (struct client){
+        .callbacks = {.event = on_event, .rescinded = on_rescind, .context = client}};
     client->channel = find(relid);
     assert_non_null(client->channel);
     assert_true(vmbus_channel_claim(client->channel, &client->callbacks));
