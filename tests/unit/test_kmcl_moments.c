@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arch/cpu.h"
+#include "callback_order.h"
 #include "kernel/clock.h"
 #include "kernel/pages.h"
 #include "tests/unit/kmcl/kmcl_test.h"
@@ -23,6 +24,8 @@ static unsigned asked; /* by the host */
 static bool moment_is_over;
 static void (*host_does)(void);
 static struct work_item host_work;
+static char letters[64];      /* of the callbacks */
+static size_t letters_before; /* the moment */
 
 /* ---- the driver ---- */
 
@@ -63,6 +66,8 @@ static void complete_kept(void)
 static void on_state(struct driver *own, char letter)
 {
     (void)own;
+    assert_true(strlen(letters) + 1 < sizeof(letters));
+    letters[strlen(letters)] = letter;
     gap();
     if (letter == 'C') {
         delete_gpadl();
@@ -122,6 +127,7 @@ static void host_moves(void *context)
 {
     (void)context;
     moment_is_over = true;
+    letters_before = strlen(letters);
     host_does();
     for (unsigned i = 0; i < 8 && test_host_step(); i++) {
     }
@@ -163,6 +169,7 @@ static void live(bool at_passive)
     asked = 0;
     gpadl = 0;
     moment_is_over = false;
+    memset(letters, 0, sizeof(letters));
     host_add(&offer);
     send_some();
     assert_int_equal(VmbChannelEnable(driver.channel), STATUS_SUCCESS);
@@ -217,6 +224,10 @@ static void at_each_moment(void (*does)(void), bool at_passive)
         live(at_passive);
         over = test_interrupt_still_to_come();
         assert_int_equal(driver.completions, sent);
+        check_callback_order("driver", letters);
+        if (host_does == host_takes_it_away && !over) {
+            check_callbacks_of_close(letters, letters_before);
+        }
         assert_int_equal(kmcl_test_teardown(&state), 0);
     }
     assert_true(moment > 150);
