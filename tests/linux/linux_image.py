@@ -31,6 +31,7 @@ def sources(deps):
         "sbin/poweroff": os.path.join(HERE, "poweroff.sh"),
         "bin/busybox": os.path.join(deps, "linux-guest", "busybox"),
         "bin/hv_kvp_daemon": daemon,
+        "etc/os-release": "/etc/os-release",  # the packages are of this machine's Debian
         **{f"{name}.ko": os.path.join(deps, "kernel", "modules", f"{name}.ko") for name in MODULES},
     }
     for path in files.values():
@@ -65,7 +66,7 @@ def build(deps, folder):
             file.write(kernel_elf(packed))
         with open(initrd + ".new", "wb") as file:
             archive = Archive(file)
-            for name in ("dev", "tmp", "var/lib", "etc"):
+            for name in ("dev", "tmp", "var/lib"):
                 archive.folder(name)
             archive.device("dev/console", 5, 1)
             for name, path in files.items():

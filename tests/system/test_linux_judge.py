@@ -3,12 +3,23 @@
 
 Each claim is looked at from both sides: what Linux says of it, and what the host's commands and trace say.
 """
+import re
+
 import run
 from figures import expect
 from host import NO_STATUS
 from linux_guest import COMMAND_LINE, LinuxGuest, image
 
+# Classes of devices.
+KVP = "a9a0f4e7-5a45-4d96-b827-8a841e8c03e6"
+TIMESYNC = "9527e630-d0ae-497b-adce-e80ab0175caf"
+BALLOON = "525074dc-8985-46e2-8057-a307dc18a502"
 HEARTBEAT = "57164f39-9115-4e78-ab55-382f3bd5422d"
+SHUTDOWN = "0e0b6031-5213-4934-818b-38d90ced39db"
+DRIVERS = {HEARTBEAT: "hv_utils", SHUTDOWN: "hv_utils", TIMESYNC: "hv_utils", KVP: "hv_utils", BALLOON: "hv_balloon"}
+
+EPOCH_1601 = 11644473600  # seconds from there to 1970
+VERSIONS = ("3.0", "4.0", "4.1", "5.0", "5.1", "5.2", "5.3")
 
 
 def start(host, devices, memory_mib=256, **options):
@@ -35,23 +46,137 @@ def expect_clean(linux, guest, refusals=False):
     expect(not complaints, f"Linux complains: {complaints}", guest)
 
 
-def test_linux_connects_at_its_newest_version_and_answers_heartbeats(host):
-    with start(host, ("heartbeat",)) as guest:
+def wait_for_event(guest, pattern, since=0, timeout=60):
+    """The first event of the host like this, from that number on; waits for it."""
+    return guest.wait_until(lambda: next(filter(None, (re.search(pattern, event) for event in guest.happened[since:])), None), timeout,
+                            f"an event like {pattern!r}")
+
+
+def command(guest, device, line, outcome, timeout=60):
+    """Runs a device's command and waits for the event that ends it."""
+    begin = len(guest.happened)
+    guest.device(device, line)
+    wait_for_event(guest, rf"^{device}.*{outcome}", begin, timeout)
+
+
+def pairs(guest, pool):
+    """The guest's key-value pairs of a pool, as the host gets them."""
+    begin = len(guest.happened)
+    command(guest, "kvp", f"enumerate {pool}", f"enumerate {pool}: end")
+    return dict(re.findall(rf"enumerate {pool}: \d+: (.*?)=(.*)", "\n".join(guest.happened[begin:])))
+
+
+def load_drivers(guest, linux):
+    """All of them, the daemon too; returns when each device is bound and has agreed on a version."""
+    for module in ("hv_vmbus", "hv_utils", "hv_balloon"):
+        linux.load(module)
+    for class_id, driver in DRIVERS.items():
+        linux.wait_for_device(class_id, driver)
+    # The kernel does not even negotiate key-value pairs before its daemon is there.
+    linux.wait_for(lambda: "hv_kvp" in linux.run("ls /dev/vmbus", status=None), "the daemon's device")
+    linux.run("hv_kvp_daemon")
+    for device, host_version, what in (("heartbeat", "3.0", "Heartbeat IC"), ("shutdown", "3.2", "Shutdown IC"), ("timesync", "4.0", "TimeSync IC"),
+                                       ("kvp", "4.0", "KVP IC"), ("balloon", "2.0", "Dynamic Memory protocol")):
+        wait_for_event(guest, rf"^{device}.* version {host_version}\b|^{device}.*version {host_version},")
+        linux.wait_for(lambda what=what, version=host_version: linux.kernel_log(f"{what} version {version}"), f"{what} to negotiate")
+
+
+def check_heartbeats(guest, linux):
+    wait_for_answers(guest, linux)
+    figures = guest.figures("device heartbeat status")
+    expect(figures["wrong"] == 0 and figures["malformed"] == 0, f"the host counts {figures}", guest)
+
+
+def check_time(guest, linux):
+    """The clock was set when the drivers came, and is at each step of the host's."""
+    def differ():
+        """Seconds that Linux' clock is behind the one that the host tells."""
+        told = guest.figures("device timesync status")["host_time"] // 10000000 - EPOCH_1601
+        return told - int(linux.run("date +%s"))
+
+    linux.wait_for(lambda: abs(differ()) <= 3, "the host's time")
+    for step in (3600, -86400, 86400 * 365):
+        command(guest, "timesync", f"step {step}", "synchronised")
+        linux.wait_for(lambda: abs(differ()) <= 3, "the host's time")
+    # A sample is no order to set the clock; Linux gives it to those who read its PTP clock.
+    linux.run("date -s @1000000000")
+    begin = guest.figures("device timesync status")["samples"]
+    linux.wait_for(lambda: guest.figures("device timesync status")["samples"] >= begin + 2, "two samples")
+    expect(differ() > 3600, "a sample has set the clock", guest)
+    expect(linux.run("cat /sys/class/ptp/ptp*/clock_name") == "hyperv", "there is no PTP clock", guest)
+
+
+def check_pairs(guest, linux):
+    pool = "/var/lib/hyperv/.kvp_pool_"
+    facts = pairs(guest, "auto")
+    release = linux.run(". /etc/os-release; echo $NAME; echo $VERSION_ID").split("\n")
+    expect([facts["OSName"], facts["OSMajorVersion"]] == release, f"the host got {facts}", guest)
+    expect(linux.run("uname -r").startswith(facts["OSBuildNumber"]) and facts["ProcessorArchitecture"] == linux.run("uname -m"),
+           f"the host got {facts}", guest)
+
+    command(guest, "kvp", 'set external greeting "good day, Linux"', "set external: done")
+    command(guest, "kvp", "set external colour grün", "set external: done")
+    file = bytes.fromhex(linux.run(f"tr -s '\\0' <{pool}0 | hexdump -v -e '1/1 \"%02x\"'")).decode()
+    expect(file.split("\0")[:4] == ["greeting", "good day, Linux", "colour", "grün"], f"Linux has {file!r}", guest)
+    expect(pairs(guest, "external") == {"greeting": "good day, Linux", "colour": "grün"}, "the host reads something else", guest)
+    command(guest, "kvp", "delete external greeting", "delete external: done")
+    expect(pairs(guest, "external") == {"colour": "grün"}, "it is still there", guest)
+    command(guest, "kvp", "delete external greeting", "delete external: .*there is none")
+
+    # A record of a pool's file: 512 bytes of key, 2048 of value (tools/hv/hv_kvp_daemon.c).
+    linux.run(f"{{ printf answer | dd bs=512 conv=sync; printf 42 | dd bs=2048 conv=sync; }} 2>/dev/null >{pool}1")
+    expect(pairs(guest, "guest") == {"answer": "42"}, "the host has not what Linux set", guest)
+
+
+def check_memory(guest, linux):
+    total, free = linux.memory_kib(), linux.memory_kib("MemFree")
+
+    def resize(mebibytes, outcome):
+        """Asks for this size, of 512; returns the pages that are then taken."""
+        command(guest, "balloon", f"resize {mebibytes}", outcome)
+        taken = guest.figures("device balloon status")["taken"]
+        linux.wait_for(lambda: linux.memory_kib() == total - taken * 4, f"{taken} pages less")
+        return taken
+
+    expect(resize(384, "resized") == 128 * 256, "not 128 MiB are taken", guest)
+    expect(linux.memory_kib("MemFree") < free - 120 * 1024, "Linux has as much free memory as before", guest)
+    expect(resize(448, "resized") == 64 * 256, "not 64 MiB are taken", guest)
+    expect(resize(512, "resized") == 0, "something is still taken", guest)
+    expect(linux.memory_kib("MemFree") > free - 16 * 1024, "free memory did not come back", guest)
+
+    taken = resize(64, "no more to give")
+    expect(200 * 256 < taken < 448 * 256, f"{taken} pages are taken", guest)
+    expect(linux.kernel_log("partially fulfilled"), "Linux had all that was asked for", guest)
+    expect(resize(512, "resized") == 0, "something is still taken", guest)
+
+    begin = guest.figures("device balloon status")["reports"]
+    linux.wait_for(lambda: guest.figures("device balloon status")["reports"] > begin + 2, "status reports")
+    figures = guest.figures("device balloon status")
+    available = linux.memory_kib("MemAvailable") // 4
+    expect(abs(figures["available"] - available) < 4096, f"the host was told {figures}, Linux has {available} pages available", guest)
+
+
+def check_shutdown(guest, linux):
+    command(guest, "shutdown", "shutdown hibernate", "refuses")
+    expect(linux.kernel_log("Hibernation request received"), "Linux did not hear of it", guest)
+    command(guest, "shutdown", "shutdown", "agrees")
+    guest.console.wait_for("^poweroff: asked to")
+    guest.console.wait_for("^poweroff: now")
+    expect(guest.wait(30) == NO_STATUS, "it did not power off", guest)
+
+
+@run.limit(240)
+def test_linux_drives_every_service(host):
+    with start(host, ("heartbeat", "timesync,interval=1000", "kvp", "balloon", "shutdown"), memory_mib=512) as guest:
         linux = LinuxGuest(guest)
-        linux.load("hv_vmbus")
+        linux.run("date -s @1000000000")
+        load_drivers(guest, linux)
         expect(linux.kernel_log("Vmbus version:5.3$"), "it did not connect at 5.3", guest)
         expect(guest.figures("bus")["version"] == "5.3", "the host has another version", guest)
-        linux.wait_for_device(HEARTBEAT)
-        linux.load("hv_utils")
-        linux.wait_for_device(HEARTBEAT, "hv_utils")
-        expect(linux.kernel_log("Heartbeat IC version 3.0"), "the service did not negotiate", guest)
-        guest.wait_happened("heartbeat.* version 3.0")
-        linux.wait_for(lambda: guest.figures("device heartbeat status")["answered"] >= 3, "three answers")
-        figures = guest.figures("device heartbeat status")
-        expect(figures["wrong"] == 0 and figures["late"] == 0 and figures["malformed"] == 0, f"the host counts {figures}", guest)
+        for check in (check_heartbeats, check_time, check_pairs, check_memory):
+            check(guest, linux)
         expect_clean(linux, guest)
-        linux.power_off()
-        expect(guest.wait(30) == NO_STATUS, "it did not power off", guest)
+        check_shutdown(guest, linux)
 
 
 def test_linux_takes_what_happens_to_a_device_in_use(host):
@@ -91,27 +216,30 @@ def test_linux_takes_what_happens_to_a_device_in_use(host):
         expect_clean(linux, guest, refusals=True)
 
 
+@run.limit(240)
 def test_linux_leaves_and_comes_back(host):
     """It suspends: all channels closed, UNLOAD, contact anew, opened anew. It panics: UNLOAD from there."""
-    with start(host, ("heartbeat,interval=200",)) as guest:
+    with start(host, ("all",)) as guest:
         linux = LinuxGuest(guest)
-        linux.load("hv_vmbus")
-        linux.load("hv_utils")
+        load_drivers(guest, linux)
         wait_for_answers(guest, linux)
         begin = len(guest.messages())
+        bound = sum(driver is not None for _, driver in linux.devices().values())
         linux.run("snapshot", timeout=60)
         names = [name for _, name, _ in guest.messages()[begin:]]
-        steps = ["CLOSE_CHANNEL", "GPADL_TEARDOWN", "GPADL_TORNDOWN", "UNLOAD", "UNLOAD_COMPLETE", "INITIATE_CONTACT", "VERSION_RESPONSE",
-                 "REQUEST_OFFERS", "OFFER_CHANNEL", "GPADL_CREATED", "OPEN_CHANNEL_RESULT"]
-        expect([name for name in names if name in steps and name != "ALL_OFFERS_DELIVERED"] == steps, f"the messages were {names}", guest)
+        down, up = names[:names.index("UNLOAD")], names[names.index("UNLOAD"):]
+        expect([down.count(name) for name in ("CLOSE_CHANNEL", "GPADL_TEARDOWN", "GPADL_TORNDOWN")] == [bound] * 3,
+               f"on the way down the messages were {down}", guest)
+        expect(up[:5] == ["UNLOAD", "UNLOAD_COMPLETE", "INITIATE_CONTACT", "VERSION_RESPONSE", "REQUEST_OFFERS"] and
+               up.count("OPEN_CHANNEL_RESULT") == bound, f"on the way up the messages were {up}", guest)
         wait_for_answers(guest, linux)
+        for what in ("Heartbeat IC", "Shutdown IC", "TimeSync IC", "KVP IC", "Dynamic Memory protocol"):
+            linux.wait_for(lambda what=what: len(linux.kernel_log(f"{what} version")) == 2, f"a second negotiation, {what}")
+        expect(pairs(guest, "auto")["OSName"], "there are no facts", guest)
         expect_clean(linux, guest)
         linux.begin("echo c > /proc/sysrq-trigger")
         expect(guest.wait(60) == NO_STATUS, "it did not end", guest)
         expect([name for _, name, _ in guest.messages()[-2:]] == ["UNLOAD", "UNLOAD_COMPLETE"], "it did not disconnect", guest)
-
-
-VERSIONS = ("3.0", "4.0", "4.1", "5.0", "5.1", "5.2", "5.3")
 
 
 @run.limit(240)
