@@ -116,21 +116,25 @@ class Host:
         return guest
 
     def start_vmm(self, elf, append="", memory_mib=256, devices=("echo-sample",), processors=1, initrd=None, trace=True,
-                  arguments=(), on_console=None):
+                  firmware=None, arguments=(), on_console=None):
         """The same on our own VMM, which `make vmm` builds: no QMP, but guest.command(); devices are those of tests/host.
 
-        arguments are further words of its command line.
+        With firmware (OVMF's file) elf is an EFI application that it starts. Instead of a kernel elf may be None, with a guest to
+        resume in arguments, which are further words of the command line.
         """
         self.stop_guest()
         program = os.path.join(self.build, "barebus-vmm")
-        for path in (program, elf):
-            if not os.path.isfile(path):
+        for path in (program, elf, initrd, firmware):
+            if path and not os.path.isfile(path):
                 raise HostError(f"{path} is not there")
         guest = VmmGuest(self._host, on_console)
         self._guest = guest
-        keep = self._host.keep_file
-        self._host.launch(guest, vmm.command_line(keep(program), keep(elf), append, memory_mib, devices, processors,
-                                                  keep(initrd) if initrd else None, trace, arguments))
+
+        def keep(path):
+            return path and self._host.keep_file(path)
+
+        files = {"kernel": keep(elf), "initrd": keep(initrd), "firmware": keep(firmware)}
+        self._host.launch(guest, vmm.command_line(keep(program), files, append, memory_mib, devices, processors, trace, arguments))
         guest.let_go()
         return guest
 

@@ -89,13 +89,15 @@ class VmmGuest(Guest):
         return super()._describe_end().replace("QEMU", "the VMM")
 
 
-def command_line(vmm, kernel, append, memory_mib, devices, processors, initrd, trace, arguments):
-    words = [vmm, "--kernel", kernel, "--append", f"exit={EXIT_PORT:#x} {append}".strip(), "--memory", str(memory_mib),
-             "--processors", str(processors), "--debug-exit", f"{EXIT_PORT:#x}", "--control-file", QMP_FILE]
+def command_line(vmm, files, append, memory_mib, devices, processors, trace, arguments):
+    words = [vmm, "--debug-exit", f"{EXIT_PORT:#x}", "--control-file", QMP_FILE]
+    for option, name in files.items():
+        if name:
+            words += [f"--{option}", name]
+    if files["kernel"]:
+        words += ["--append", f"exit={EXIT_PORT:#x} {append}".strip(), "--memory", str(memory_mib), "--processors", str(processors)]
     for device in devices:
         words += ["--device", device]
-    if initrd:
-        words += ["--initrd", initrd]
     if trace:
         words.append("--trace")
     return [*words, *arguments]

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "tests/vmm/machine.h"
+#include "tests/vmm/executive.h"
 #include "tests/vmm/platform.h"
 
 /* dsdt.asl, compiled. */
@@ -96,6 +96,7 @@ struct __attribute__((packed)) madt {
 };
 _Static_assert(sizeof(struct madt) == 44, "MADT");
 #define MADT_REVISION 5u
+#define XSDT_REVISION 1u
 
 struct __attribute__((packed)) madt_processor {
     uint8_t type; /* 0 */
@@ -118,68 +119,61 @@ _Static_assert(sizeof(struct madt_io_apic) == 12, "I/O APIC");
 
 /* ---- writing ---- */
 
-struct writer {
-    uint8_t *memory; /* of ACPI_START */
-    uint32_t used;
-};
-
-static void *take(struct writer *writer, uint32_t size)
+/* Room for a structure, zeroed. */
+static uint32_t take(struct acpi_tables *tables, uint32_t size)
 {
-    uint32_t at = (writer->used + 15) / 16 * 16;
+    uint32_t at = (tables->used + 15) / 16 * 16;
 
-    if (at + size > ACPI_END - ACPI_START) {
-        die("ACPI's tables do not fit below 1 MiB");
+    if (at + size > ACPI_SIZE) {
+        die("ACPI's tables take more than %u bytes", ACPI_SIZE);
     }
-    writer->used = at + size;
-    return memset(writer->memory + at, 0, size);
+    tables->used = at + size;
+    return at;
 }
 
-static uint64_t address_of(const struct writer *writer, const void *table)
+static void add_pointer(struct acpi_tables *tables, uint32_t at, uint32_t size, uint32_t target)
 {
-    return ACPI_START + (uint64_t)((const uint8_t *)table - writer->memory);
-}
-
-/* What makes the bytes' sum zero. */
-static uint8_t checksum(const void *bytes, uint32_t size)
-{
-    const uint8_t *byte = bytes;
-    uint8_t sum = 0;
-
-    while (size-- > 0) {
-        sum = (uint8_t)(sum + *byte++);
+    if (tables->pointer_count == ACPI_PLACES) {
+        die("ACPI's tables hold more than %u addresses", ACPI_PLACES);
     }
-    return (uint8_t)-sum;
+    memcpy(tables->bytes + at, &target, sizeof(target));
+    tables->pointers[tables->pointer_count++] = (struct acpi_pointer){at, size, target};
 }
 
-static void *table(struct writer *writer, const char *signature, uint32_t size, unsigned revision)
+static void add_checksum(struct acpi_tables *tables, uint32_t at, uint32_t start, uint32_t length)
 {
-    struct header *header = take(writer, size);
-
-    memcpy(header->signature, signature, sizeof(header->signature));
-    header->length = size;
-    header->revision = (uint8_t)revision;
-    memcpy(header->oem, "BAREBU", sizeof(header->oem));
-    memcpy(header->oem_table, "VMM     ", sizeof(header->oem_table));
-    header->oem_revision = 1;
-    memcpy(header->creator, "BARE", sizeof(header->creator));
-    header->creator_revision = 1;
-    return header;
+    if (tables->checksum_count == ACPI_PLACES) {
+        die("ACPI's tables hold more than %u checksums", ACPI_PLACES);
+    }
+    tables->checksums[tables->checksum_count++] = (struct acpi_checksum){at, start, length};
 }
 
-static void finish(struct header *header)
+/* A table with its header. */
+static uint32_t add_table(struct acpi_tables *tables, const char *signature, uint32_t size,
+                          unsigned revision)
 {
-    header->checksum = 0;
-    header->checksum = checksum(header, header->length);
+    uint32_t at = take(tables, size);
+    struct header header = {.length = size, .revision = (uint8_t)revision, .oem_revision = 1};
+
+    memcpy(header.signature, signature, sizeof(header.signature));
+    memcpy(header.oem, "BAREBU", sizeof(header.oem));
+    memcpy(header.oem_table, "VMM     ", sizeof(header.oem_table));
+    memcpy(header.creator, "BARE", sizeof(header.creator));
+    header.creator_revision = 1;
+    memcpy(tables->bytes + at, &header, sizeof(header));
+    add_checksum(tables, at + offsetof(struct header, checksum), at, size);
+    return at;
 }
 
-static uint64_t write_dsdt(struct writer *writer)
+/* iasl has filled it in, its checksum too. */
+static uint32_t add_dsdt(struct acpi_tables *tables)
 {
     struct header header;
 
     memcpy(&header, dsdt_aml_code, sizeof(header));
-    void *dsdt = take(writer, header.length);
-    memcpy(dsdt, dsdt_aml_code, header.length);
-    return address_of(writer, dsdt);
+    uint32_t at = take(tables, header.length);
+    memcpy(tables->bytes + at, dsdt_aml_code, header.length);
+    return at;
 }
 
 static struct address register_at(uint32_t port)
@@ -192,64 +186,87 @@ static struct address register_at(uint32_t port)
     };
 }
 
-static uint64_t write_fadt(struct writer *writer, uint64_t dsdt)
+static uint32_t add_fadt(struct acpi_tables *tables, uint32_t dsdt)
 {
-    struct fadt *fadt = table(writer, "FACP", sizeof(*fadt), FADT_REVISION);
+    uint32_t at = add_table(tables, "FACP", sizeof(struct fadt), FADT_REVISION);
+    struct fadt fadt;
 
-    fadt->dsdt = (uint32_t)dsdt;
-    fadt->x_dsdt = dsdt;
-    fadt->boot_architecture = BOOT_NO_VGA | BOOT_NO_CMOS_CLOCK;
-    fadt->flags = FLAG_WBINVD | FLAG_C1 | FLAG_NO_POWER_BUTTON | FLAG_NO_SLEEP_BUTTON |
-                  FLAG_RESET_REGISTER | FLAG_HW_REDUCED;
-    fadt->reset = register_at(PLATFORM_RESET);
-    fadt->reset_value = PLATFORM_RESET_VALUE;
-    fadt->minor_revision = FADT_MINOR_REVISION;
-    fadt->sleep_control = register_at(PLATFORM_SLEEP_CONTROL);
-    fadt->sleep_status = register_at(PLATFORM_SLEEP_STATUS);
-    memcpy(fadt->hypervisor, "MsHyperV", sizeof(fadt->hypervisor));
-    finish(&fadt->header);
-    return address_of(writer, fadt);
+    memcpy(&fadt, tables->bytes + at, sizeof(fadt));
+    fadt.boot_architecture = BOOT_NO_VGA | BOOT_NO_CMOS_CLOCK;
+    fadt.flags = FLAG_WBINVD | FLAG_C1 | FLAG_NO_POWER_BUTTON | FLAG_NO_SLEEP_BUTTON |
+                 FLAG_RESET_REGISTER | FLAG_HW_REDUCED;
+    fadt.reset = register_at(PLATFORM_RESET);
+    fadt.reset_value = PLATFORM_RESET_VALUE;
+    fadt.minor_revision = FADT_MINOR_REVISION;
+    fadt.sleep_control = register_at(PLATFORM_SLEEP_CONTROL);
+    fadt.sleep_status = register_at(PLATFORM_SLEEP_STATUS);
+    memcpy(fadt.hypervisor, "MsHyperV", sizeof(fadt.hypervisor));
+    memcpy(tables->bytes + at, &fadt, sizeof(fadt));
+    add_pointer(tables, at + offsetof(struct fadt, dsdt), 4, dsdt);
+    add_pointer(tables, at + offsetof(struct fadt, x_dsdt), 8, dsdt);
+    return at;
 }
 
-static uint64_t write_madt(struct writer *writer, uint32_t processors)
+static uint32_t add_madt(struct acpi_tables *tables, uint32_t processors)
 {
-    uint32_t size = (uint32_t)(sizeof(struct madt) + processors * sizeof(struct madt_processor) +
-                               sizeof(struct madt_io_apic));
-    struct madt *madt = table(writer, "APIC", size, MADT_REVISION);
-    uint8_t *at = (uint8_t *)(madt + 1);
+    const struct madt_io_apic io_apic = {
+        .type = 1, .length = sizeof(io_apic), .address = IO_APIC_ADDRESS};
+    const uint32_t local_apic = LOCAL_APIC_ADDRESS;
+    uint32_t at =
+        add_table(tables, "APIC",
+                  (uint32_t)(sizeof(struct madt) + processors * sizeof(struct madt_processor) +
+                             sizeof(io_apic)),
+                  MADT_REVISION);
+    uint8_t *to = tables->bytes + at;
 
-    madt->local_apic = LOCAL_APIC_ADDRESS;
+    memcpy(to + offsetof(struct madt, local_apic), &local_apic, sizeof(local_apic));
+    to += sizeof(struct madt);
     for (uint32_t i = 0; i < processors; i++) {
         const struct madt_processor processor = {
             .length = sizeof(processor), .uid = (uint8_t)i, .apic = (uint8_t)i, .flags = 1};
-        memcpy(at, &processor, sizeof(processor));
-        at += sizeof(processor);
+        memcpy(to, &processor, sizeof(processor));
+        to += sizeof(processor);
     }
-    const struct madt_io_apic io_apic = {
-        .type = 1, .length = sizeof(io_apic), .address = IO_APIC_ADDRESS};
-    memcpy(at, &io_apic, sizeof(io_apic));
-    finish(&madt->header);
-    return address_of(writer, madt);
+    memcpy(to, &io_apic, sizeof(io_apic));
+    return at;
 }
 
-uint64_t acpi_write(struct machine *machine)
+void acpi_build(struct acpi_tables *tables, uint32_t processors)
 {
-    struct writer writer = {
-        .memory = guest_memory_at(&machine->memory, ACPI_START, ACPI_END - ACPI_START)};
-    struct rsdp *rsdp = take(&writer, sizeof(*rsdp));
-    uint64_t tables[2];
+    struct rsdp rsdp = {.revision = 2, .length = sizeof(rsdp)};
 
-    tables[0] = write_fadt(&writer, write_dsdt(&writer));
-    tables[1] = write_madt(&writer, machine->vcpu_count);
-    struct header *xsdt = table(&writer, "XSDT", sizeof(*xsdt) + sizeof(tables), 1);
-    memcpy(xsdt + 1, tables, sizeof(tables));
-    finish(xsdt);
-    memcpy(rsdp->signature, "RSD PTR ", sizeof(rsdp->signature));
-    memcpy(rsdp->oem, "BAREBU", sizeof(rsdp->oem));
-    rsdp->revision = 2;
-    rsdp->length = sizeof(*rsdp);
-    rsdp->xsdt = address_of(&writer, xsdt);
-    rsdp->checksum = checksum(rsdp, offsetof(struct rsdp, length));
-    rsdp->extended_checksum = checksum(rsdp, sizeof(*rsdp));
-    return ACPI_START;
+    memset(tables, 0, sizeof(*tables));
+    uint32_t root = take(tables, sizeof(rsdp));
+    uint32_t fadt = add_fadt(tables, add_dsdt(tables));
+    uint32_t madt = add_madt(tables, processors);
+    uint32_t xsdt =
+        add_table(tables, "XSDT", sizeof(struct header) + 2 * sizeof(uint64_t), XSDT_REVISION);
+    uint32_t entries = xsdt + (uint32_t)sizeof(struct header);
+
+    add_pointer(tables, entries, 8, fadt);
+    add_pointer(tables, entries + (uint32_t)sizeof(uint64_t), 8, madt);
+    memcpy(rsdp.signature, "RSD PTR ", sizeof(rsdp.signature));
+    memcpy(rsdp.oem, "BAREBU", sizeof(rsdp.oem));
+    memcpy(tables->bytes + root, &rsdp, sizeof(rsdp));
+    add_pointer(tables, root + offsetof(struct rsdp, xsdt), 8, xsdt);
+    add_checksum(tables, root + offsetof(struct rsdp, checksum), root,
+                 offsetof(struct rsdp, length));
+    add_checksum(tables, root + offsetof(struct rsdp, extended_checksum), root, sizeof(rsdp));
+}
+
+void acpi_place(const struct acpi_tables *tables, uint8_t *memory, uint32_t address)
+{
+    memcpy(memory, tables->bytes, tables->used);
+    for (uint32_t i = 0; i < tables->pointer_count; i++) {
+        uint32_t target = address + tables->pointers[i].target;
+        memcpy(memory + tables->pointers[i].at, &target, sizeof(target));
+    }
+    for (uint32_t i = 0; i < tables->checksum_count; i++) {
+        const struct acpi_checksum *checksum = &tables->checksums[i];
+        uint8_t sum = 0;
+        for (uint32_t at = 0; at < checksum->length; at++) {
+            sum = (uint8_t)(sum + memory[checksum->start + at]);
+        }
+        memory[checksum->at] = (uint8_t)-sum;
+    }
 }

@@ -2,15 +2,11 @@
 #include "tests/vmm/boot.h"
 
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "kernel/pages.h"
 #include "tests/vmm/acpi.h"
+#include "tests/vmm/file.h"
 #include "tests/vmm/machine.h"
 
 /*
@@ -22,6 +18,7 @@
 #define START_INFO        0x6000u
 #define COMMAND_LINE      0x8000u
 #define COMMAND_LINE_SIZE 0x4000u
+#define ACPI_TABLES       0xE0000u
 #define LOW_MEMORY_END    0xA0000u
 #define HIGH_MEMORY       0x100000u
 
@@ -72,49 +69,6 @@ struct boot_page {
 /* XEN_ELFNOTE_PHYS32_ENTRY: the address at which a PVH kernel is entered. */
 #define NOTE_PHYS32_ENTRY 18u
 
-/* ---- files ---- */
-
-struct file {
-    const char *option;
-    const char *name;
-    const uint8_t *data;
-    uint64_t size;
-};
-
-static struct file open_file(const char *option, const char *name)
-{
-    struct file file = {.option = option, .name = name};
-    struct stat status;
-    int descriptor = open(name, O_RDONLY | O_CLOEXEC);
-
-    if (descriptor < 0 || fstat(descriptor, &status) != 0) {
-        die("option %s: %s: %s", option, name, strerror(errno));
-    }
-    file.size = (uint64_t)status.st_size;
-    void *data =
-        file.size == 0 ? MAP_FAILED : mmap(NULL, file.size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (data == MAP_FAILED) {
-        die("option %s: %s: %s", option, name, file.size == 0 ? "it is empty" : strerror(errno));
-    }
-    file.data = data;
-    (void)close(descriptor);
-    return file;
-}
-
-static void close_file(const struct file *file)
-{
-    (void)munmap((void *)(uintptr_t)file->data, file->size);
-}
-
-/* `size` bytes from `offset` on; ends the process if the file has not so many. */
-static const void *part(const struct file *file, uint64_t offset, uint64_t size, const char *what)
-{
-    if (offset > file->size || size > file->size - offset) {
-        die("option %s: %s: its %s lies beyond its end", file->option, file->name, what);
-    }
-    return file->data + offset;
-}
-
 /* ---- ELF ---- */
 
 static Elf64_Ehdr elf_header(const struct file *kernel)
@@ -136,16 +90,17 @@ static Elf64_Phdr program_header(const struct file *kernel, const Elf64_Ehdr *he
 {
     Elf64_Phdr program;
 
-    memcpy(&program,
-           part(kernel, header->e_phoff + i * sizeof(program), sizeof(program), "program header"),
-           sizeof(program));
+    memcpy(
+        &program,
+        file_part(kernel, header->e_phoff + i * sizeof(program), sizeof(program), "program header"),
+        sizeof(program));
     return program;
 }
 
 static void load_segment(struct machine *machine, const struct file *kernel,
                          const Elf64_Phdr *program)
 {
-    const void *from = part(kernel, program->p_offset, program->p_filesz, "segment");
+    const void *from = file_part(kernel, program->p_offset, program->p_filesz, "segment");
 
     if (program->p_filesz > program->p_memsz) {
         die("option %s: %s: a segment is larger in the file than in memory", kernel->option,
@@ -168,7 +123,8 @@ static void load_segment(struct machine *machine, const struct file *kernel,
 /* The value of a note of Xen's in a segment of notes; 0: it is not there. */
 static uint64_t find_note(const struct file *kernel, const Elf64_Phdr *program)
 {
-    const uint8_t *notes = part(kernel, program->p_offset, program->p_filesz, "segment of notes");
+    const uint8_t *notes =
+        file_part(kernel, program->p_offset, program->p_filesz, "segment of notes");
     uint64_t at = 0;
 
     while (program->p_filesz - at >= sizeof(Elf64_Nhdr)) {
@@ -223,7 +179,7 @@ static uint64_t load_elf(struct machine *machine, const struct file *kernel, uin
 /* At the end of memory below 4 GiB, where no kernel reaches. */
 static struct module load_initrd(struct machine *machine, uint64_t kernel_end)
 {
-    struct file initrd = open_file("--initrd", machine->options->initrd);
+    struct file initrd = file_open("--initrd", machine->options->initrd);
     struct module module = {.size = initrd.size};
 
     if (initrd.size > machine->memory.low ||
@@ -234,7 +190,7 @@ static struct module load_initrd(struct machine *machine, uint64_t kernel_end)
     module.address = (machine->memory.low - initrd.size) / PAGE_SIZE * PAGE_SIZE;
     memcpy(guest_memory_at(&machine->memory, module.address, initrd.size), initrd.data,
            initrd.size);
-    close_file(&initrd);
+    file_close(&initrd);
     return module;
 }
 
@@ -258,14 +214,17 @@ static uint32_t fill_memory_map(const struct machine *machine, struct memory_map
 void boot_load(struct machine *machine)
 {
     const struct options *options = machine->options;
-    struct file kernel = open_file("--kernel", options->kernel);
+    struct file kernel = file_open("--kernel", options->kernel);
+    static struct acpi_tables acpi;
     struct boot_page *page =
         guest_memory_at(&machine->memory, START_INFO, sizeof(struct boot_page));
     char *command_line = guest_memory_at(&machine->memory, COMMAND_LINE, COMMAND_LINE_SIZE);
     uint64_t kernel_end;
     uint64_t entry = load_elf(machine, &kernel, &kernel_end);
 
-    close_file(&kernel);
+    file_close(&kernel);
+    acpi_build(&acpi, machine->vcpu_count);
+    acpi_place(&acpi, guest_memory_at(&machine->memory, ACPI_TABLES, ACPI_SIZE), ACPI_TABLES);
     if (strlen(options->append) >= COMMAND_LINE_SIZE) {
         die("option --append: more than %u characters", COMMAND_LINE_SIZE - 1);
     }
@@ -279,7 +238,7 @@ void boot_load(struct machine *machine)
         .module_count = options->initrd != NULL ? 1 : 0,
         .modules = options->initrd != NULL ? START_INFO + offsetof(struct boot_page, initrd) : 0,
         .command_line = COMMAND_LINE,
-        .rsdp = acpi_write(machine),
+        .rsdp = ACPI_TABLES,
         .memory_map = START_INFO + offsetof(struct boot_page, map),
         .memory_map_entries = fill_memory_map(machine, page->map),
     };

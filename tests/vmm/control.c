@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/vmm/machine.h"
+#include "tests/vmm/snapshot.h"
 
 #define LINE_LENGTH 1024u
 
@@ -182,7 +183,40 @@ static bool stop_processors(char *rest)
 static bool continue_processors(char *rest)
 {
     (void)rest;
-    vcpus_want(control.machine, VCPUS_RUN);
+    snapshot_continue(control.machine);
+    return true;
+}
+
+static bool save(char *rest)
+{
+    const char *why = snapshot_save(control.machine, rest);
+
+    if (why != NULL) {
+        host_print(&reply, "%s: %s", rest, why);
+    }
+    return why == NULL;
+}
+
+/* The processors stand for it, and do afterwards what they did. */
+static bool print_registers(char *rest)
+{
+    struct machine *machine = control.machine;
+    enum vcpus_wanted wanted = machine->vcpus_control.wanted;
+
+    (void)rest;
+    vcpus_want(machine, VCPUS_STAND);
+    for (uint32_t i = 0; i < machine->vcpu_count; i++) {
+        struct kvm_regs r;
+        struct kvm_sregs s;
+        (void)kvm_must(machine->vcpus[i].file, KVM_GET_REGS, &r, "registers");
+        (void)kvm_must(machine->vcpus[i].file, KVM_GET_SREGS, &s, "registers");
+        host_print(&reply,
+                   "processor=%u rip=0x%" PRIx64 " rsp=0x%" PRIx64 " rflags=0x%" PRIx64
+                   " cr0=0x%" PRIx64 " cr3=0x%" PRIx64 " cs=0x%x",
+                   (unsigned)i, (uint64_t)r.rip, (uint64_t)r.rsp, (uint64_t)r.rflags,
+                   (uint64_t)s.cr0, (uint64_t)s.cr3, (unsigned)s.cs.selector);
+    }
+    vcpus_want(machine, wanted);
     return true;
 }
 
@@ -208,7 +242,11 @@ static const struct {
     {"offer", "NAME", "offers it again", offer},
     {"bus", "", "the version in use, and what was counted", print_bus},
     {"stop", "", "the guest's processors stand still", stop_processors},
+    {"save", "FILE",
+     "the guest stands still and is written to a file for --resume; 'continue' lets it go on",
+     save},
     {"continue", "", "and go on", continue_processors},
+    {"registers", "", "where each processor is", print_registers},
     {"quit", "", "ends the guest and this program", quit},
     {"help", "", "this list", help},
 };

@@ -3,13 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "tests/vmm/executive.h"
+#include "tests/vmm/options.h"
 
-#define KVM_API 12
+#define KVM_API   12
+#define PIC_LINES 16u
+
+/* KVM_CAP_X86_APIC_BUS_CYCLES_NS of Linux 6.11: headers of Debian 12 are older. */
+#define CAP_APIC_BUS_CYCLES_NS 237u
+#define APIC_CYCLE             50u /* nanoseconds, 1 if not set */
 
 /* What a Hyper-V guest needs, all of it in Linux since 5.11 (CONFIG_KVM_HYPERV from 6.9 on). */
 static const struct {
@@ -101,41 +106,64 @@ void kvm_memory(const struct kvm *kvm, uint32_t slot, uint64_t guest_address, vo
     (void)kvm_must(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region, "guest memory");
 }
 
-/* The table is replaced as a whole, so the lines of a PC are in it too, as KVM has them at first:
- * the two 8259, and the I/O APIC. */
+void kvm_slow_apic_timer(const struct kvm *kvm)
+{
+    struct kvm_enable_cap cycle = {.cap = CAP_APIC_BUS_CYCLES_NS, .args = {APIC_CYCLE}};
+
+    if (ioctl(kvm->vm, KVM_CHECK_EXTENSION, (uintptr_t)CAP_APIC_BUS_CYCLES_NS) > 0) {
+        (void)kvm_must(kvm->vm, KVM_ENABLE_CAP, &cycle, "the frequency of the local APICs");
+    }
+}
+
+struct table {
+    struct kvm_irq_routing header;
+    struct kvm_irq_routing_entry entries[KVM_LINES + PIC_LINES + VCPUS_MAXIMUM];
+};
+
+static void add(struct table *table, struct kvm_irq_routing_entry entry)
+{
+    table->entries[table->header.nr++] = entry;
+}
+
+static struct kvm_irq_routing_entry to_io_apic(uint32_t line, uint32_t pin)
+{
+    return (struct kvm_irq_routing_entry){
+        .gsi = line,
+        .type = KVM_IRQ_ROUTING_IRQCHIP,
+        .u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC, .pin = pin},
+    };
+}
+
+static struct kvm_irq_routing_entry to_pic(uint32_t line, uint32_t pin)
+{
+    return (struct kvm_irq_routing_entry){
+        .gsi = line,
+        .type = KVM_IRQ_ROUTING_IRQCHIP,
+        .u.irqchip = {.irqchip = pin < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+                      .pin = pin % 8},
+    };
+}
+
+/* The table is replaced as a whole, so the lines of a PC are in it too, as KVM has them at first.
+ */
 void kvm_route(const struct kvm *kvm, uint32_t processors, uint32_t sint)
 {
-    const uint32_t legacy = 16;
-    struct kvm_irq_routing *table =
-        calloc(1, sizeof(*table) + (KVM_LINES + legacy + processors) * sizeof(table->entries[0]));
+    struct table table = {.header.nr = 0};
 
-    if (table == NULL) {
-        die("no memory for the table of interrupts");
-    }
     for (uint32_t line = 0; line < KVM_LINES; line++) {
-        table->entries[table->nr++] = (struct kvm_irq_routing_entry){
-            .gsi = line,
-            .type = KVM_IRQ_ROUTING_IRQCHIP,
-            .u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC, .pin = line},
-        };
-    }
-    for (uint32_t line = 0; line < legacy; line++) {
-        table->entries[table->nr++] = (struct kvm_irq_routing_entry){
-            .gsi = line,
-            .type = KVM_IRQ_ROUTING_IRQCHIP,
-            .u.irqchip = {.irqchip = line < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
-                          .pin = line % 8},
-        };
+        add(&table, to_io_apic(line, line));
+        if (line < PIC_LINES) {
+            add(&table, to_pic(line, line));
+        }
     }
     for (uint32_t processor = 0; processor < processors; processor++) {
-        table->entries[table->nr++] = (struct kvm_irq_routing_entry){
-            .gsi = KVM_LINES + processor,
-            .type = KVM_IRQ_ROUTING_HV_SINT,
-            .u.hv_sint = {.vcpu = processor, .sint = sint},
-        };
+        add(&table, (struct kvm_irq_routing_entry){
+                        .gsi = KVM_LINE_SINT + processor,
+                        .type = KVM_IRQ_ROUTING_HV_SINT,
+                        .u.hv_sint = {.vcpu = processor, .sint = sint},
+                    });
     }
-    (void)kvm_must(kvm->vm, KVM_SET_GSI_ROUTING, table, "the table of interrupts");
-    free(table);
+    (void)kvm_must(kvm->vm, KVM_SET_GSI_ROUTING, &table, "the table of interrupts");
 }
 
 void kvm_line(const struct kvm *kvm, uint32_t line, bool level)

@@ -24,15 +24,28 @@ int kvm_must(int file, unsigned long request, void *argument, const char *what);
  * line where KVM has no Hyper-V support. */
 void kvm_open(struct kvm *kvm);
 
+/*
+ * Makes the timers of the local APICs 50 times slower than OVMF believes, where KVM can. To be
+ * called before there are processors; guests that ask the hypervisor are told.
+ *
+ * OVMF then gets two ticks a second, not a hundred. It needs none of them, and where QEMU 7.2 to 10
+ * emulates the processor below us each is a risk: QEMU aborts ("tcg_handle_interrupt: assertion
+ * failed: (bql_locked())") if a guest writes CR8 while KVM waits for it to allow an interrupt. Each
+ * of OVMF's interrupt handlers ends with such a write, and on a busy machine the next tick is
+ * waiting by then.
+ */
+void kvm_slow_apic_timer(const struct kvm *kvm);
+
 /* Guest memory from here on. `read_only`: writes of the guest are exits. */
 void kvm_memory(const struct kvm *kvm, uint32_t slot, uint64_t guest_address, void *memory,
                 uint64_t size, bool read_only);
 
 /*
- * Interrupt lines. Below KVM_LINES they are those of a PC; line KVM_LINES + n is the SINT of the
- * bus on virtual processor n.
+ * Interrupt lines: those of a PC, and the SINT of the bus on each virtual processor. To be called
+ * when all processors are there: KVM notes in each SynIC which line its EOM is told to.
  */
-#define KVM_LINES 24u
+#define KVM_LINES     24u /* of a PC */
+#define KVM_LINE_SINT KVM_LINES
 void kvm_route(const struct kvm *kvm, uint32_t processors, uint32_t sint);
 
 /* A level on a line of a PC. Any thread. */

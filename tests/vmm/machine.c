@@ -8,8 +8,10 @@
 #include "kernel/wait.h"
 #include "tests/vmm/boot.h"
 #include "tests/vmm/control.h"
+#include "tests/vmm/firmware.h"
 #include "tests/vmm/host_machine.h"
 #include "tests/vmm/platform.h"
+#include "tests/vmm/snapshot.h"
 
 /* TLFS, Partition Properties: crash registers. Linux does not export their numbers. */
 #define MSR_CRASH_P0    0x40000100u
@@ -29,6 +31,9 @@ void machine_create(struct machine *machine, const struct options *options)
         die("the machine's event: %s", strerror(errno));
     }
     kvm_open(&machine->kvm);
+    if (options->firmware != NULL) {
+        kvm_slow_apic_timer(&machine->kvm);
+    }
     if (!guest_memory_create(&machine->memory, options->memory_mib << 20)) {
         die("%u MiB of guest memory: %s", (unsigned)options->memory_mib, strerror(errno));
     }
@@ -45,13 +50,18 @@ void machine_create(struct machine *machine, const struct options *options)
     for (uint32_t i = 0; i < machine->vcpu_count; i++) {
         vcpu_create(&machine->vcpus[i], machine, i);
     }
-    /* Only now: KVM notes in each SynIC which line its EOM is told to. */
     kvm_route(&machine->kvm, machine->vcpu_count, SYNIC_SINT);
-    boot_load(machine);
     host_machine_create(machine);
     control_start(machine, options);
     devices_create(&machine->devices, machine->bus.server, options->devices, options->device_count,
                    &control_events);
+    if (options->resume != NULL) {
+        snapshot_resume(machine, options->resume);
+    } else if (options->firmware != NULL) {
+        firmware_load(machine);
+    } else {
+        boot_load(machine);
+    }
     devices_enable(&machine->devices);
     devices_start(&machine->devices);
     vcpus_start(machine);

@@ -15,7 +15,9 @@
  *   host_machine.c           what those ask of the machine
  *   control.c, trace.c       commands from outside; what goes over the bus
  *   ports.c, serial.c, platform.c   a PC's devices
+ *   snapshot.c, snapshot_file.c, vcpu_state.c   all of it to a file, and back
  *   boot.c, acpi.c           how a kernel is loaded and told of the machine
+ *   firmware.c, fw_cfg.c, pci.c, cmos.c   what firmware needs in its place
  */
 
 #include <stdatomic.h>
@@ -46,6 +48,7 @@ struct machine {
     struct serial serial;
     struct bus bus;
     struct devices devices;
+    bool devices_paused; /* by snapshot_save() */
     uint32_t vcpu_count;
     struct vcpu vcpus[VCPUS_MAXIMUM];
     struct vcpus_control vcpus_control;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/vmm/executive.h"
+#include "tests/vmm/snapshot.h"
 #include "vmbus/protocol.h"
 
 #define MEMORY_MIB_DEFAULT 256u
@@ -16,6 +17,18 @@ static void set_kernel(struct options *options, const char *name, const char *va
 {
     (void)name;
     options->kernel = value;
+}
+
+static void set_firmware(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    options->firmware = value;
+}
+
+static void set_resume(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    options->resume = value;
 }
 
 static void set_initrd(struct options *options, const char *name, const char *value)
@@ -115,7 +128,13 @@ static const struct {
 } table[] = {
     {"kernel", "FILE", "the kernel: an ELF file with a PVH entry (ours, or Linux' vmlinux)",
      set_kernel},
+    {"firmware", "FILE",
+     "UEFI firmware for QEMU's pc machine (OVMF.fd), which starts an EFI application as --kernel",
+     set_firmware},
     {"initrd", "FILE", "an initial file system, handed over with it", set_initrd},
+    {"resume", "FILE",
+     "instead of a kernel, a guest that the command 'save' wrote; with the same devices",
+     set_resume},
     {"append", "WORDS", "the kernel's command line", set_append},
     {"memory", "MIB", "the guest's memory (256)", set_memory},
     {"processors", "N", "virtual processors, 1 to 4 (1)", set_processors},
@@ -141,7 +160,7 @@ static void help(struct options *options, const char *name, const char *value)
     (void)options;
     (void)name;
     (void)value;
-    (void)printf("usage: " VMM_NAME " --kernel FILE [options]\n"
+    (void)printf("usage: " VMM_NAME " --kernel FILE | --firmware FILE | --resume FILE [options]\n"
                  "Runs a guest on KVM with Hyper-V's interface and VMBus devices. Its first serial "
                  "port is standard input and output.\n\n");
     for (size_t i = 0; i < TABLE_SIZE; i++) {
@@ -185,7 +204,12 @@ void options_parse(struct options *options, int count, char **words)
     if (optind < count) {
         die("'%s' is no option; see --help", words[optind]);
     }
-    if (options->kernel == NULL) {
-        die("option --kernel is missing; see --help");
+    if (options->resume != NULL) {
+        if (options->kernel != NULL || options->firmware != NULL) {
+            die("option --resume: there is no place for --kernel or --firmware beside it");
+        }
+        snapshot_peek(options->resume, &options->memory_mib, &options->processors);
+    } else if (options->kernel == NULL && options->firmware == NULL) {
+        die("option --kernel, --firmware or --resume is missing; see --help");
     }
 }

@@ -16,6 +16,7 @@
 /* NULL, 0 or false where an option was not given and has no default. */
 struct options {
     const char *kernel;
+    const char *firmware;
     const char *initrd;
     const char *append;
     uint64_t memory_mib;
@@ -24,8 +25,9 @@ struct options {
     uint32_t vmbus_version;
     uint32_t device_count;
     const char *devices[DEVICES_MAXIMUM]; /* name[,options], as given */
-    const char *control;                  /* name of a socket */
-    int control_file;                     /* an open socket; -1: none */
+    const char *resume;
+    const char *control; /* name of a socket */
+    int control_file;    /* an open socket; -1: none */
     bool trace;
     bool without_timers;
 };

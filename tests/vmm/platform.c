@@ -38,11 +38,18 @@ static uint32_t zero_read(void *context, uint16_t offset, unsigned size)
     return 0;
 }
 
+void platform_reset_written(struct machine *machine, uint32_t value)
+{
+    if ((value & RESET_NOW) != 0) {
+        machine_end(machine, MACHINE_RESET, 0);
+    }
+}
+
 static void reset_write(void *context, uint16_t offset, uint32_t value, unsigned size)
 {
     (void)offset;
-    if (size == 1 && (value & RESET_NOW) != 0) {
-        machine_end(context, MACHINE_RESET, 0);
+    if (size == 1) {
+        platform_reset_written(context, value);
     }
 }
 
@@ -59,7 +66,9 @@ void platform_create(struct machine *machine)
     const struct port_range ranges[] = {
         {(uint16_t)machine->options->debug_exit, 4, NULL, debug_exit, machine},
         {PLATFORM_SLEEP_CONTROL, 2, zero_read, sleep_write, machine},
-        {PLATFORM_RESET, 1, zero_read, reset_write, machine},
+        /* With firmware it is a part of PCI's. */
+        {machine->options->firmware == NULL ? PLATFORM_RESET : 0, 1, zero_read, reset_write,
+         machine},
         {KEYBOARD_DATA, 1, zero_read, NULL, machine},
         {KEYBOARD_COMMAND, 1, zero_read, keyboard_write, machine},
     };

@@ -4,6 +4,8 @@
 
 /* How the guest ends or resets the machine: I/O ports. */
 
+#include <stdint.h>
+
 struct machine;
 
 void platform_create(struct machine *machine);
@@ -17,5 +19,8 @@ void platform_create(struct machine *machine);
 /* Reset control of a PC's chip set; acpi.c names it as the reset register too. */
 #define PLATFORM_RESET       0xCF9u
 #define PLATFORM_RESET_VALUE 0x06u
+
+/* A byte was written there; for PCI's configuration ports, in whose midst it lies. */
+void platform_reset_written(struct machine *machine, uint32_t value);
 
 #endif

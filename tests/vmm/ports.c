@@ -41,7 +41,7 @@ static const struct port_range *find(const struct ports *ports, uint16_t port, u
 void ports_access(struct ports *ports, uint16_t port, void *data, unsigned size, int is_write)
 {
     const struct port_range *range = find(ports, port, size);
-    uint32_t value = UINT32_MAX;
+    uint32_t value = is_write ? 0 : UINT32_MAX;
 
     (void)pthread_mutex_lock(&ports->lock);
     if (is_write) {

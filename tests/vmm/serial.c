@@ -50,12 +50,13 @@ enum serial_register {
 
 static uint8_t identity(const struct serial *serial)
 {
-    uint8_t fifo = (serial->fifo_control & FIFO_ENABLE) != 0 ? IDENTITY_FIFO : 0;
+    uint8_t fifo = (serial->state.fifo_control & FIFO_ENABLE) != 0 ? IDENTITY_FIFO : 0;
 
-    if (serial->input_count != 0 && (serial->interrupt_enable & ENABLE_RECEIVED) != 0) {
+    if (serial->state.input_count != 0 && (serial->state.interrupt_enable & ENABLE_RECEIVED) != 0) {
         return fifo | IDENTITY_RECEIVED;
     }
-    if (serial->transmit_interrupt && (serial->interrupt_enable & ENABLE_TRANSMITTED) != 0) {
+    if (serial->state.transmit_interrupt &&
+        (serial->state.interrupt_enable & ENABLE_TRANSMITTED) != 0) {
         return fifo | IDENTITY_TRANSMITTED;
     }
     return fifo | IDENTITY_NONE;
@@ -65,8 +66,8 @@ static void update_line(struct serial *serial)
 {
     bool level = (identity(serial) & IDENTITY_NONE) == 0;
 
-    if (level != serial->line) {
-        serial->line = level;
+    if (level != serial->state.line) {
+        serial->state.line = level;
         kvm_line(serial->kvm, COM1_INTERRUPT, level);
     }
 }
@@ -92,7 +93,7 @@ static void write_out(struct serial *serial)
 
 static void transmit(struct serial *serial, uint8_t byte)
 {
-    if ((serial->modem_control & MODEM_LOOP) != 0) {
+    if ((serial->state.modem_control & MODEM_LOOP) != 0) {
         return;
     }
     serial->output[serial->output_count++] = (char)byte;
@@ -102,17 +103,17 @@ static void transmit(struct serial *serial, uint8_t byte)
         serial->flush_wanted = true;
         source_raise(&serial->unfinished);
     }
-    serial->transmit_interrupt = true;
+    serial->state.transmit_interrupt = true;
 }
 
 static uint8_t receive(struct serial *serial)
 {
-    if (serial->input_count == 0) {
+    if (serial->state.input_count == 0) {
         return 0;
     }
-    uint8_t byte = serial->input[serial->input_first];
-    serial->input_first = (serial->input_first + 1) % SERIAL_INPUT;
-    if (serial->input_count-- == SERIAL_INPUT) {
+    uint8_t byte = serial->state.input[serial->state.input_first];
+    serial->state.input_first = (serial->state.input_first + 1) % SERIAL_INPUT;
+    if (serial->state.input_count-- == SERIAL_INPUT) {
         source_rearm(&serial->typed);
     }
     return byte;
@@ -120,80 +121,80 @@ static uint8_t receive(struct serial *serial)
 
 static uint8_t read_register(struct serial *serial, uint16_t number)
 {
-    bool divisor = (serial->line_control & LINE_DIVISOR_ACCESS) != 0;
+    bool divisor = (serial->state.line_control & LINE_DIVISOR_ACCESS) != 0;
     uint8_t value;
 
     switch ((enum serial_register)number) {
     case REGISTER_DATA:
-        return divisor ? (uint8_t)serial->divisor : receive(serial);
+        return divisor ? (uint8_t)serial->state.divisor : receive(serial);
     case REGISTER_INTERRUPT_ENABLE:
-        return divisor ? (uint8_t)(serial->divisor >> 8) : serial->interrupt_enable;
+        return divisor ? (uint8_t)(serial->state.divisor >> 8) : serial->state.interrupt_enable;
     case REGISTER_INTERRUPT_IDENTITY:
         value = identity(serial);
         if ((value & 0x0F) == IDENTITY_TRANSMITTED) {
-            serial->transmit_interrupt = false; /* asking is what takes it back */
+            serial->state.transmit_interrupt = false; /* asking is what takes it back */
         }
         return value;
     case REGISTER_LINE_CONTROL:
-        return serial->line_control;
+        return serial->state.line_control;
     case REGISTER_MODEM_CONTROL:
-        return serial->modem_control;
+        return serial->state.modem_control;
     case REGISTER_LINE_STATUS:
-        return STATUS_TRANSMITTED | (serial->input_count != 0 ? STATUS_RECEIVED : 0);
+        return STATUS_TRANSMITTED | (serial->state.input_count != 0 ? STATUS_RECEIVED : 0);
     case REGISTER_MODEM_STATUS:
-        return (serial->modem_control & MODEM_LOOP) != 0
+        return (serial->state.modem_control & MODEM_LOOP) != 0
                    /* RTS comes back as CTS, DTR as DSR, OUT1 as RI, OUT2 as DCD. */
-                   ? (uint8_t)((serial->modem_control & 0x0C) << 4 |
-                               (serial->modem_control & 0x02) << 3 |
-                               (serial->modem_control & 0x01) << 5)
+                   ? (uint8_t)((serial->state.modem_control & 0x0C) << 4 |
+                               (serial->state.modem_control & 0x02) << 3 |
+                               (serial->state.modem_control & 0x01) << 5)
                    : MODEM_STATUS_PRESENT;
     case REGISTER_SCRATCH:
-        return serial->scratch;
+        return serial->state.scratch;
     }
     return UINT8_MAX;
 }
 
 static void write_register(struct serial *serial, uint16_t number, uint8_t value)
 {
-    bool divisor = (serial->line_control & LINE_DIVISOR_ACCESS) != 0;
+    bool divisor = (serial->state.line_control & LINE_DIVISOR_ACCESS) != 0;
 
     switch ((enum serial_register)number) {
     case REGISTER_DATA:
         if (divisor) {
-            serial->divisor = (uint16_t)((serial->divisor & 0xFF00u) | value);
+            serial->state.divisor = (uint16_t)((serial->state.divisor & 0xFF00u) | value);
         } else {
             transmit(serial, value);
         }
         break;
     case REGISTER_INTERRUPT_ENABLE:
         if (divisor) {
-            serial->divisor = (uint16_t)((serial->divisor & 0x00FFu) | value << 8);
+            serial->state.divisor = (uint16_t)((serial->state.divisor & 0x00FFu) | value << 8);
         } else {
             /* To turn it on is to hear of a register that is empty already. */
-            if ((value & ~serial->interrupt_enable & ENABLE_TRANSMITTED) != 0) {
-                serial->transmit_interrupt = true;
+            if ((value & ~serial->state.interrupt_enable & ENABLE_TRANSMITTED) != 0) {
+                serial->state.transmit_interrupt = true;
             }
-            serial->interrupt_enable = value & ENABLE_BITS;
+            serial->state.interrupt_enable = value & ENABLE_BITS;
         }
         break;
     case REGISTER_INTERRUPT_IDENTITY:
-        serial->fifo_control = value;
-        if ((value & FIFO_CLEAR_RECEIVED) != 0 && serial->input_count != 0) {
-            bool was_full = serial->input_count == SERIAL_INPUT;
-            serial->input_count = 0;
+        serial->state.fifo_control = value;
+        if ((value & FIFO_CLEAR_RECEIVED) != 0 && serial->state.input_count != 0) {
+            bool was_full = serial->state.input_count == SERIAL_INPUT;
+            serial->state.input_count = 0;
             if (was_full) {
                 source_rearm(&serial->typed);
             }
         }
         break;
     case REGISTER_LINE_CONTROL:
-        serial->line_control = value;
+        serial->state.line_control = value;
         break;
     case REGISTER_MODEM_CONTROL:
-        serial->modem_control = value & MODEM_BITS;
+        serial->state.modem_control = value & MODEM_BITS;
         break;
     case REGISTER_SCRATCH:
-        serial->scratch = value;
+        serial->state.scratch = value;
         break;
     case REGISTER_LINE_STATUS:
     case REGISTER_MODEM_STATUS:
@@ -252,15 +253,39 @@ static void typed(void *context)
     uint8_t bytes[SERIAL_INPUT];
 
     (void)pthread_mutex_lock(&serial->ports->lock);
-    ssize_t count = read(STDIN_FILENO, bytes, SERIAL_INPUT - serial->input_count);
+    ssize_t count = read(STDIN_FILENO, bytes, SERIAL_INPUT - serial->state.input_count);
     for (ssize_t i = 0; i < count; i++) {
-        serial->input[(serial->input_first + serial->input_count++) % SERIAL_INPUT] = bytes[i];
+        serial->state
+            .input[(serial->state.input_first + serial->state.input_count++) % SERIAL_INPUT] =
+            bytes[i];
     }
-    if ((count > 0 && serial->input_count < SERIAL_INPUT) || (count < 0 && errno == EAGAIN)) {
+    if ((count > 0 && serial->state.input_count < SERIAL_INPUT) || (count < 0 && errno == EAGAIN)) {
         source_rearm(&serial->typed);
     }
     update_line(serial);
     (void)pthread_mutex_unlock(&serial->ports->lock);
+}
+
+void serial_save(struct serial *serial, void *state)
+{
+    (void)pthread_mutex_lock(&serial->ports->lock);
+    memcpy(state, &serial->state, sizeof(serial->state));
+    (void)pthread_mutex_unlock(&serial->ports->lock);
+}
+
+/* What was typed and not read then is all there is: nobody typed since. */
+bool serial_restore(struct serial *serial, const void *state)
+{
+    struct serial_state saved;
+
+    memcpy(&saved, state, sizeof(saved));
+    if (saved.input_first >= SERIAL_INPUT || saved.input_count >= SERIAL_INPUT) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&serial->ports->lock);
+    serial->state = saved;
+    (void)pthread_mutex_unlock(&serial->ports->lock);
+    return true;
 }
 
 void serial_create(struct serial *serial, const struct kvm *kvm, struct ports *ports)
@@ -268,7 +293,7 @@ void serial_create(struct serial *serial, const struct kvm *kvm, struct ports *p
     memset(serial, 0, sizeof(*serial));
     serial->kvm = kvm;
     serial->ports = ports;
-    serial->divisor = 1;
+    serial->state.divisor = 1;
     timer_initialise(&serial->flush, flush_expired, serial);
     if (!source_create(&serial->unfinished, IRQL_DISPATCH, line_unfinished, serial)) {
         die("the console: %s", strerror(errno));

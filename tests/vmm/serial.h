@@ -16,21 +16,29 @@
 #define SERIAL_INPUT  64u   /* what was typed and not read yet */
 #define SERIAL_OUTPUT 1024u /* what was printed and not written yet */
 
-/* Guarded by the ports' lock. */
-struct serial {
-    const struct kvm *kvm;
-    struct ports *ports;
+/* What the guest sees of it, as a snapshot holds it. */
+struct serial_state {
     uint8_t interrupt_enable;
     uint8_t line_control;
     uint8_t modem_control;
     uint8_t scratch;
     uint8_t fifo_control;
+    uint8_t transmit_interrupt; /* the holding register became empty, and nobody asked yet */
+    uint8_t line;               /* of the interrupt */
+    uint8_t reserved;
     uint16_t divisor;
-    bool transmit_interrupt; /* the holding register became empty, and nobody asked yet */
-    bool line;               /* of the interrupt */
+    uint16_t reserved_2;
     uint8_t input[SERIAL_INPUT];
     uint32_t input_first;
     uint32_t input_count;
+};
+_Static_assert(sizeof(struct serial_state) == 84, "no padding in a snapshot");
+
+/* Guarded by the ports' lock. */
+struct serial {
+    const struct kvm *kvm;
+    struct ports *ports;
+    struct serial_state state;
     char output[SERIAL_OUTPUT];
     uint32_t output_count;
     bool flush_wanted;
@@ -40,6 +48,10 @@ struct serial {
 };
 
 void serial_create(struct serial *serial, const struct kvm *kvm, struct ports *ports);
+
+/* sizeof(struct serial_state) bytes. False: they are none. */
+void serial_save(struct serial *serial, void *state);
+bool serial_restore(struct serial *serial, const void *state);
 
 /* Writes what is not written yet. */
 void serial_flush(struct serial *serial);

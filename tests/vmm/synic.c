@@ -33,7 +33,7 @@ void synic_create(struct synic *synic, const struct kvm *kvm, const struct guest
     }
     struct kvm_irqfd request = {
         .fd = (uint32_t)synic->interrupt,
-        .gsi = KVM_LINES + processor,
+        .gsi = KVM_LINE_SINT + processor,
         .flags = KVM_IRQFD_FLAG_RESAMPLE,
         .resamplefd = (uint32_t)resample,
     };
@@ -55,7 +55,7 @@ void synic_changed(struct synic *synic, uint64_t control, uint64_t message_page,
     atomic_store(&synic->event_page, page_of(control, event_page));
 }
 
-static void interrupt(const struct synic *synic)
+void synic_interrupt(const struct synic *synic)
 {
     static const uint64_t one = 1;
 
@@ -105,7 +105,7 @@ enum synic_posted synic_post(struct synic *synic, const void *payload, uint32_t 
     atomic_store_explicit(&slot->payload_size, (uint8_t)size, memory_order_relaxed);
     atomic_store_explicit(&slot->flags, 0, memory_order_relaxed);
     shared_store_u32_release(&slot->type, HV_MESSAGE_TYPE_VMBUS);
-    interrupt(synic);
+    synic_interrupt(synic);
     return SYNIC_POSTED;
 }
 
@@ -120,7 +120,7 @@ bool synic_event(struct synic *synic, uint32_t flag)
     }
     uint64_t bit = UINT64_C(1) << flag % 64;
     if ((atomic_fetch_or(&page->words[SYNIC_SINT][flag / 64], bit) & bit) == 0) {
-        interrupt(synic);
+        synic_interrupt(synic);
     }
     return true;
 }

@@ -53,4 +53,7 @@ enum synic_posted synic_post(struct synic *synic, const void *payload, uint32_t 
  * False: off. Any thread. */
 bool synic_event(struct synic *synic, uint32_t flag);
 
+/* Interrupts the guest: it looks at both pages, and may find nothing. Any thread. */
+void synic_interrupt(const struct synic *synic);
+
 #endif
