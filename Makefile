@@ -217,9 +217,12 @@ run_command_x86_64 = python3 tests/system/host.py --build $(BUILD) --deps $(DEPS
 
 ## test-system: boots guests and tests them from outside (TEST=name for one)
 test-system: deps
-	@$(parallel_make) all vmm el2 $(test_images) $(test_starts) efi-tests
-	@$(parallel_make) ARCH=aarch64 all image-applications
+	@$(parallel_make) $(test_needs_$(ARCH))
+	@$(parallel_make) ARCH=aarch64 all
+	@$(parallel_make) image-applications
 	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST),$(test_only_$(ARCH)))
+
+test_needs_x86_64 = all vmm el2 $(test_images) $(test_starts) efi-tests
 
 # A part that could not even be built counts as one that failed.
 ## test: all tests; the last line counts them

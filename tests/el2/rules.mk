@@ -51,6 +51,7 @@ $(BUILD)/el2/dsdt.aml: tests/el2/dsdt.asl
 # What `make ARCH=aarch64 run` and `test-system` do.
 run_needs_aarch64   = $(IMAGES)/$(APP).Image el2
 run_command_aarch64 = python3 tests/system/el2.py --build $(BUILD) --append "$(APPEND)" $(IMAGES)/$(APP).Image
+test_needs_aarch64  = el2
 test_only_aarch64   = --only arm64
 
 .PHONY: el2 soak-arm64
