@@ -256,15 +256,24 @@ $(bench_programs): $(BUILD)/bench/%: $(BUILD)/bench/tests/bench/%.o $(BUILD)/ben
 	@gcc -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 .PHONY: bench
-## bench: measures and prints the figures of README.md
-bench: deps
-	@$(parallel_make) all $(bench_programs)
+## bench: measures and prints the figures of README.md (with ARCH=aarch64 only those of ARM64)
+bench: deps bench_$(ARCH)
+
+.PHONY: bench_x86_64 bench_aarch64
+bench_x86_64:
+	@$(parallel_make) all $(bench_programs) el2
+	@$(parallel_make) ARCH=aarch64 all
 	@echo "$$(date +%F), $$(nproc) processors ($$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)), load $$(cut -d' ' -f1 /proc/loadavg)"
 	@status=0; \
 	python3 tests/bench/run.py --build $(BUILD) --deps $(DEPS) $(bench_programs) || status=1; \
-	python3 tests/bench/sizes.py --build $(BUILD) --deps $(DEPS) --arch $(ARCH) || status=1; \
+	python3 tests/bench/sizes.py --build $(BUILD) --deps $(DEPS) || status=1; \
 	python3 tests/bench/start.py --build $(BUILD) --deps $(DEPS) || status=1; \
+	python3 tests/bench/arm64.py --build $(BUILD) || status=1; \
 	exit $$status
+
+bench_aarch64:
+	@$(parallel_make) all el2
+	@python3 tests/bench/arm64.py --build $(BUILD)
 
 # -- the rest -----------------------------------------------------------------------------------------------------------
 

@@ -31,8 +31,8 @@ void arch_initialise_interrupts(void);
 
 /*
  * Registers the processor's own counter and timer as clock source and clock event device, below
- * whatever a hypervisor offers. Called after the hypervisor's layer was started: frequencies that
- * nobody knew by then are measured here.
+ * whatever a hypervisor offers that costs no more. Called after the hypervisor's layer was started:
+ * frequencies that nobody knew by then are measured here.
  */
 void arch_register_clocks(void);
 

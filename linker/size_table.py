@@ -47,7 +47,9 @@ def modules_of(map_name, folder):
         text = file.read()
     modules = {}
     for section, size, name in sections(text):
-        row = modules.setdefault(module_of(name, folder), dict.fromkeys(COLUMNS, 0))
+        # The linker counts its list of what it leaves to the start code to the first file.
+        module = "relocations" if section.startswith(".rela.") else module_of(name, folder)
+        row = modules.setdefault(module, dict.fromkeys(COLUMNS, 0))
         row[column_of(section)] += size
     return modules
 

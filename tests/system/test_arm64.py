@@ -179,6 +179,18 @@ def test_pairs_of_keys_and_values(host):
         check(ended.status == 0, ended, delivery)
 
 
+def test_memory_is_taken_returned_and_added(host):
+    resized = "wait balloon: resized: "
+    ended = hello(host, spare=128, devices=["balloon", "shutdown"],
+                  script=["wait balloon: the first status", "device balloon resize 40", f"{resized}6144 pages", "device balloon resize 64",
+                          f"{resized}0 pages", "device balloon add 128", "wait the guest took 32768 of 32768 pages",
+                          "device balloon resize 40", f"{resized}38912 pages", "sleep 1500", "device balloon status",
+                          "device shutdown shutdown"])
+    check(ended.status == 0, ended, "the guest failed")
+    in_order(ended, ended.host, r"\| pages=16384 taken=38912 added=32768 available=\d+ ")
+    in_order(ended, ended.console, "balloon: ballooned 6144 pages of 6144", "balloon: got 6144 pages back", "38912 held")
+
+
 def test_the_clock_is_stepped(host):
     ended = hello(host, devices=["timesync", "shutdown"],
                   script=["wait the guest's clock is synchronised", "sleep 1000", "device timesync step +3600",
