@@ -326,6 +326,84 @@ static void queued_packets_keep_their_ranges(void **state)
     expect_ranges();
 }
 
+/* ---- sub-channels ---- */
+
+static struct end client_sub;
+static struct end server_sub;
+
+static void make_server_sub(void)
+{
+    memset(&server_sub, 0, sizeof(server_sub));
+    pair_make(&server_sub, TRUE);
+    assert_int_equal(KmclServerChannelInitSetPrimary(server_sub.channel, server.channel, 1),
+                     STATUS_SUCCESS);
+}
+
+static void start_server_sub(void)
+{
+    assert_int_equal(VmbChannelEnable(server_sub.channel), STATUS_SUCCESS);
+    VmbChannelStart(server_sub.channel);
+    settle();
+}
+
+static void expect_sub_usable(void)
+{
+    const unsigned before = server_sub.packets;
+
+    assert_state(server_sub, "active");
+    assert_int_equal(pair_send(&client_sub, 1, 8, WAIT), STATUS_SUCCESS);
+    settle();
+    assert_int_equal(server_sub.packets, before + 1);
+    expect_usable();
+}
+
+static void a_sub_channel_moves_with_its_primary(void **state)
+{
+    int status;
+
+    (void)state;
+    start_to_save();
+    make_server_sub();
+    start_server_sub();
+    memset(&client_sub, 0, sizeof(client_sub));
+    pair_make(&client_sub, FALSE);
+    assert_int_equal(KmclClientChannelInitSetPrimary(client_sub.channel, client.channel, 1, NULL),
+                     STATUS_SUCCESS);
+    assert_int_equal(VmbChannelEnable(client_sub.channel), STATUS_SUCCESS);
+    settle();
+    expect_sub_usable();
+    VmbChannelPause(server_sub.channel);
+    save_machine();
+    (void)fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        loopback_replace_forked(NULL);
+        memset(&server, 0, sizeof(server));
+        make_server();
+        assert_int_equal(restore(), STATUS_SUCCESS);
+        make_server_sub();
+        /* What was saved of the primary is not for it. */
+        assert_int_equal(VmbChannelRestoreFromBuffer(server_sub.channel, form.bytes, form.size),
+                         STATUS_OBJECT_TYPE_MISMATCH);
+        assert_int_equal(VmbChannelEnable(server.channel), STATUS_SUCCESS);
+        assert_int_equal(VmbChannelEnable(server_sub.channel), STATUS_SUCCESS);
+        assert_int_equal(vmbus_server_restore(loopback_server, form.bus, form.bus_size),
+                         VMBUS_SERVER_RESTORED);
+        VmbChannelStart(server.channel);
+        VmbChannelStart(server_sub.channel);
+        settle();
+        expect_sub_usable();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    VmbChannelStart(server.channel);
+    VmbChannelStart(server_sub.channel);
+    expect_sub_usable();
+    pair_end(&client_sub);
+    pair_end(&server_sub);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +415,7 @@ int main(void)
         save_test(what_was_restored_ends_when_the_guest_opens_anew),
         save_test(a_machine_that_moves_twice_completes_everything_once),
         save_test(queued_packets_keep_their_ranges),
+        save_test(a_sub_channel_moves_with_its_primary),
     };
     return cmocka_run_group_tests_name("pair, states that are saved", tests, NULL, NULL);
 }
