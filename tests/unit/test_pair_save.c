@@ -331,6 +331,53 @@ static void packets_whose_driver_saves_nothing_are_restored_without(void **state
     go_back();
 }
 
+/* The guest leaves no room for answers, and nothing but answers waits. */
+static void save_answers(void)
+{
+    start_to_save();
+    VmbChannelSetTransactionQuota(client.channel, 1);
+    client.on_packet = pair_keep;
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(pair_send(&server, i, i < 3 ? 1000 : 984, 0), STATUS_SUCCESS);
+    }
+    settle();
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(pair_send(&client, i, 200, WAIT), STATUS_SUCCESS);
+        settle();
+    }
+    assert_int_equal(server.completions, 4);
+    assert_true(client.completions < 8);
+    VmbChannelPause(server.channel);
+    save(1);
+    put_aside();
+}
+
+/* A driver's mistake: what was found good no longer fits. */
+static void limits_made_smaller_between_parts_do_no_harm(void **state)
+{
+    NTSTATUS status = STATUS_MORE_PROCESSING_REQUIRED;
+    UINT32 at = 0;
+
+    (void)state;
+    save_answers();
+    for (UINT32 i = 0; i < form.part_count; i++) {
+        assert_int_equal(status, STATUS_MORE_PROCESSING_REQUIRED);
+        if (i == form.part_count - 1) {
+            assert_int_equal(VmbChannelInitSetMaximumPacketSize(server.channel, 8), STATUS_SUCCESS);
+        }
+        status = VmbChannelRestoreFromBuffer(server.channel, form.bytes + at, form.sizes[i]);
+        at += form.sizes[i];
+    }
+    assert_true(status == STATUS_SUCCESS || status == STATUS_INVALID_PARAMETER);
+    put_back();
+    VmbChannelSetTransactionQuota(client.channel, 1000);
+    client.on_packet = NULL;
+    VmbChannelPacketComplete(client.kept[0], NULL, 0);
+    VmbChannelStart(server.channel);
+    settle();
+    assert_int_equal(client.completions, 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +389,7 @@ int main(void)
         save_test(a_driver_that_refuses_one_packet_refuses_all),
         save_test(a_new_channel_abandons_what_was_saved),
         save_test(packets_whose_driver_saves_nothing_are_restored_without),
+        save_test(limits_made_smaller_between_parts_do_no_harm),
     };
     return cmocka_run_group_tests_name("pair, save and restore", tests, NULL, NULL);
 }

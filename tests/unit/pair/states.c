@@ -30,6 +30,7 @@ char status_letter(NTSTATUS status)
         {STATUS_BUFFER_OVERFLOW, 'o'},
         {STATUS_CANCELLED, 'c'},
         {STATUS_INVALID_BUFFER_SIZE, 'b'},
+        {STATUS_BUFFER_TOO_SMALL, 't'},
     };
 
     for (unsigned i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
@@ -135,6 +136,42 @@ static void send(struct end *end, PFN_VMB_PACKET_COMPLETION_ROUTINE routine)
     assert_int_equal(VmbPacketSend(packet, &word, sizeof(word), NULL, WAIT), STATUS_SUCCESS);
 }
 
+/* The first part of what a paused server saves. */
+static ULONG save_first_part(UINT8 *bytes, ULONG size)
+{
+    ULONG filled = 0;
+    ULONG required = 0;
+
+    assert_int_equal(VmbChannelSaveBegin(server.channel), STATUS_SUCCESS);
+    assert_int_equal(VmbChannelSaveContinue(server.channel, bytes, size, &filled, &required),
+                     STATUS_BUFFER_OVERFLOW);
+    VmbChannelSaveEnd(server.channel);
+    return filled;
+}
+
+static void call_in_save(void)
+{
+    pair_start();
+    VmbChannelPause(server.channel);
+    assert_int_equal(VmbChannelSaveBegin(server.channel), STATUS_SUCCESS);
+    make_call();
+}
+
+static void call_in_restore(void)
+{
+    UINT8 part[80]; /* the end of the form fits no more */
+
+    pair_start();
+    VmbChannelPause(server.channel);
+    const ULONG size = save_first_part(part, sizeof(part));
+    VmbChannelDisable(server.channel);
+    settle();
+    assert_int_equal(VmbChannelRestoreFromBuffer(server.channel, part, size),
+                     STATUS_MORE_PROCESSING_REQUIRED);
+    make_call();
+    settle();
+}
+
 /* Up to a state in which nothing happens by itself, and the call; or through the callback with it.
  */
 static void live(struct end *end, struct end *other)
@@ -149,6 +186,12 @@ static void live(struct end *end, struct end *other)
         assert_int_equal(VmbChannelEnable(end->channel), STATUS_SUCCESS);
         settle();
         break;
+    case IN_SAVE:
+        call_in_save();
+        return;
+    case IN_RESTORE:
+        call_in_restore();
+        return;
     case IN_PNP_FAILURE_CALLBACK:
         other->opened_status = STATUS_UNSUCCESSFUL;
         pair_start();
@@ -184,7 +227,7 @@ static char try_in(enum column column, BOOLEAN is_server, const char *name, acti
 {
     void *state = NULL;
 
-    if (column == IN_PNP_FAILURE_CALLBACK && is_server) {
+    if ((column == IN_PNP_FAILURE_CALLBACK && is_server) || (column >= IN_SAVE && !is_server)) {
         return '-';
     }
     (void)pair_setup(&state);

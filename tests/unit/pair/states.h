@@ -29,6 +29,8 @@ enum column {
     IN_PASSIVE_PACKET_CALLBACK, /* the same at PASSIVE */
     IN_BATCH_CALLBACK,          /* EvtVmbChannelProcessingComplete, at DISPATCH */
     IN_COMPLETION_CALLBACK,     /* EvtVmbPacketCompletionRoutine, at DISPATCH */
+    IN_SAVE,                    /* paused, between VmbChannelSaveBegin and VmbChannelSaveEnd */
+    IN_RESTORE,                 /* Disabled, behind the first part of a saved form */
     COLUMNS,
 };
 

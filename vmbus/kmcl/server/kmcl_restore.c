@@ -357,7 +357,7 @@ NTSTATUS VmbPacketRestore(VMBPACKET PacketObject, PVOID Buffer, ULONG BufferSize
 
 static NTSTATUS restore_reply(struct kmcl_channel *channel, const struct kmcl_saved_reply *saved)
 {
-    struct kmcl_incoming *incoming = kmcl_incoming_allocate(channel, channel->packet_size);
+    struct kmcl_incoming *incoming = kmcl_incoming_allocate(channel, saved->payload_length);
 
     if (incoming == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
