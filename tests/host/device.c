@@ -182,7 +182,8 @@ static bool parse_guid(const char *text, GUID *guid)
 
 /* ---- life ---- */
 
-NTSTATUS host_device_allocate_channel(struct host_device *device)
+/* What KMCL says of the channel begins with the device's name. */
+static NTSTATUS name_channel(struct host_device *device)
 {
     WCHAR wide[HOST_DEVICE_NAME_SIZE];
     UNICODE_STRING name = {0, sizeof(wide), wide};
@@ -191,6 +192,11 @@ NTSTATUS host_device_allocate_channel(struct host_device *device)
         wide[name.Length / sizeof(WCHAR)] =
             (unsigned char)device->name[name.Length / sizeof(WCHAR)];
     }
+    return VmbChannelInitSetFriendlyName(device->channel, &name);
+}
+
+NTSTATUS host_device_allocate_channel(struct host_device *device)
+{
     NTSTATUS status = VmbChannelAllocate(NULL, TRUE, &device->channel);
     if (!NT_SUCCESS(status)) {
         device->channel = NULL;
@@ -201,9 +207,6 @@ NTSTATUS host_device_allocate_channel(struct host_device *device)
                                                       device->instance);
     if (NT_SUCCESS(status)) {
         status = VmbServerChannelInitSetVmbusHandle(device->channel, device->bus);
-    }
-    if (NT_SUCCESS(status)) {
-        status = VmbChannelInitSetFriendlyName(device->channel, &name);
     }
     return status;
 }
@@ -254,6 +257,13 @@ struct host_device *host_device_create(HANDLE bus, const char *text,
         return NULL;
     }
     if (!type->create(device, options, errors)) {
+        host_device_destroy(device);
+        return NULL;
+    }
+    const NTSTATUS status = name_channel(device);
+    if (!NT_SUCCESS(status)) {
+        host_print(errors, "%s: no name for the channel: status 0x%08x", device->name,
+                   (unsigned)status);
         host_device_destroy(device);
         return NULL;
     }

@@ -159,8 +159,8 @@ bool host_number(const char *text, UINT64 *number);
 bool host_option_number(const char *options, const char *key, UINT64 fallback, UINT64 maximum,
                         UINT64 *number, const struct host_output *errors);
 
-/* Allocates the device's channel, with the device as its pointer, its class, instance, bus and
- * name. Packet callbacks and sizes are the type's to set. */
+/* Allocates the device's channel, with the device as its pointer, its class, instance and bus.
+ * Packet callbacks and sizes are the type's to set. */
 NTSTATUS host_device_allocate_channel(struct host_device *device);
 
 #endif
