@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """KMCL's figures above the bare ring, as tables that paste into README.md."""
+import glob
 import sys
 
 import ring_bench
@@ -39,8 +40,23 @@ def print_traffic(traffic, each, first, second, count):
         print("\n\\* The ratios of two runs: " + "; ".join(unsteady) + ".")
 
 
+def print_image(build):
+    """The product's part with the image's flags; bench and machine stay as they are."""
+    sources = [f for folder in ("vmbus", "vmbus/kmcl", "vmbus/server", "vmbus/kmcl/server") for f in glob.glob(folder + "/*.c")]
+    sources += ["kernel/irql.c", "kernel/lock.c", "kernel/work.c"]
+    sources.remove("vmbus/start.c")
+    program = ring_bench.build_as_in_image("kmcl_bench", build, sources, ("tests/unit/processors/machine.o", "libbarebus-bench.a"))
+    (time, _), count = times(program), ring_bench.counts(program)
+    print("\nA packet in bursts of 8, with the image's flags (-Os, general registers, memcpy as `rep movs`):\n")
+    print("| P, bytes | bare ring, ns | KMCL, ns | **ratio** | bare ring, instructions | KMCL | **above** |")
+    print("|--:|--:|--:|--:|--:|--:|--:|")
+    for (name, payload, burst), (bare, _, both) in time.items():
+        if name == "packets" and burst == 8:
+            ring, kmcl = (count[f"packets-{kind}", payload, burst] / 2 for kind in ("bare", "both"))
+            print(f"| {payload} | {bare / 2:.1f} | {both / 2:.1f} | **{both / bare:.2f}** | {ring:.0f} | {kmcl:.0f} | **{kmcl - ring:.0f}** |")
+
+
 def report(program, build):
-    del build
     (first, sweep), (second, _) = times(program), times(program)
     count = ring_bench.counts(program)
 
@@ -55,6 +71,8 @@ def report(program, build):
     print("\nRequests: a packet that wants a completion, the server's completion with P bytes, the client's completion routine; a round trip, so two")
     print("packets of the ring:\n")
     print_traffic("requests", 1, first, second, count)
+
+    print_image(build)
 
     base = sweep[min(sweep)], {name: count[f"sweep-{name}", min(sweep), 1] for name in ("one", "all")}
     print("\nOf the same, 64 bytes in bursts of 8, as channels grow. Traffic on one of them: the layer's cost. On all of them in turn: beside that,")
