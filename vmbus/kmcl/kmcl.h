@@ -439,8 +439,23 @@ struct kmcl_followup {
     struct kmcl_packet **done_end;
 };
 
-void kmcl_followup_begin(struct kmcl_followup *followup);
-void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *followup);
+/* To call or to inline, as the locks: there seldom is anything to do. */
+inline void kmcl_followup_begin(struct kmcl_followup *followup)
+{
+    followup->signal = false;
+    followup->broken = false;
+    followup->done = NULL;
+    followup->done_end = &followup->done;
+}
+
+void kmcl_followup_finish(struct kmcl_channel *channel, struct kmcl_followup *followup);
+
+inline void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *followup)
+{
+    if (followup->signal || followup->broken || followup->done != NULL) {
+        kmcl_followup_finish(channel, followup);
+    }
+}
 
 /* Sends a prepared packet, or queues it if it may wait; calls its routine if it is done with that.
  * STATUS_INVALID_PARAMETER: too large for this ring; STATUS_BUFFER_OVERFLOW: it would have to wait.

@@ -95,13 +95,8 @@ static bool commit_unless_staging(struct kmcl_channel *channel)
 
 /* ---- what follows, without the lock ---- */
 
-void kmcl_followup_begin(struct kmcl_followup *followup)
-{
-    followup->signal = false;
-    followup->broken = false;
-    followup->done = NULL;
-    followup->done_end = &followup->done;
-}
+extern inline void kmcl_followup_begin(struct kmcl_followup *followup);
+extern inline void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *followup);
 
 static void followup_add(struct kmcl_followup *followup, struct kmcl_packet *packet,
                          NTSTATUS status)
@@ -119,7 +114,7 @@ void kmcl_signal(struct kmcl_channel *channel)
     channel->role->signal(channel);
 }
 
-void kmcl_followup_run(struct kmcl_channel *channel, struct kmcl_followup *followup)
+void kmcl_followup_finish(struct kmcl_channel *channel, struct kmcl_followup *followup)
 {
     struct kmcl_packet *packet = followup->done;
 
