@@ -326,6 +326,77 @@ static void queued_packets_keep_their_ranges(void **state)
     expect_ranges();
 }
 
+/* ---- a packet that was put off ---- */
+
+static void defer(struct end *end, VMBPACKETCOMPLETION packet, void *buffer, UINT32 length,
+                  UINT32 flags)
+{
+    (void)end, (void)buffer, (void)length, (void)flags;
+    VmbChannelPacketDeferToPassive(packet);
+}
+
+static void answer_at_length(struct end *end, VMBPACKETCOMPLETION packet, void *buffer,
+                             UINT32 length, UINT32 flags)
+{
+    static UINT8 answer[1024] = {1, 2, 3};
+
+    (void)end, (void)buffer, (void)length, (void)flags;
+    VmbChannelPacketComplete(packet, answer, sizeof(answer));
+}
+
+static void expect_long_answer(void)
+{
+    server.on_packet = answer_at_length;
+    VmbChannelStart(server.channel);
+    settle();
+    assert_int_equal(client.completions, 0); /* there is no room for it yet */
+    VmbChannelSetTransactionQuota(client.channel, 1000);
+    client.on_packet = NULL;
+    VmbChannelPacketComplete(client.kept[0], NULL, 0);
+    settle();
+    assert_int_equal(client.completions, 1);
+    assert_int_equal(client.completion_length, 1024);
+    assert_int_equal(client.completion[2], 3);
+}
+
+static void a_deferred_packet_may_be_answered_at_length_afterwards(void **state)
+{
+    (void)state;
+    start_to_save();
+    VmbChannelSetTransactionQuota(client.channel, 1);
+    client.on_packet = pair_keep;
+    for (unsigned i = 0; i < 4; i++) { /* so that an answer has to wait */
+        assert_int_equal(pair_send(&server, i, 1000, 0), STATUS_SUCCESS);
+    }
+    settle();
+    server.on_packet = defer;
+    assert_int_equal(pair_send(&client, 1, 8, WAIT), STATUS_SUCCESS);
+    while (server.packets == 0 && test_host_step()) {
+    }
+    assert_int_equal(server.packets, 1);
+    VmbChannelPause(server.channel);
+    save_machine();
+    int status;
+    (void)fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        loopback_replace_forked(NULL);
+        memset(&server, 0, sizeof(server));
+        make_server();
+        assert_int_equal(restore(), STATUS_SUCCESS);
+        assert_int_equal(VmbChannelEnable(server.channel), STATUS_SUCCESS);
+        assert_int_equal(vmbus_server_restore(loopback_server, form.bus, form.bus_size),
+                         VMBUS_SERVER_RESTORED);
+        while (passive_work_run()) {
+        }
+        expect_long_answer();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    expect_long_answer();
+}
+
 /* ---- sub-channels ---- */
 
 static struct end client_sub;
@@ -415,6 +486,7 @@ int main(void)
         save_test(what_was_restored_ends_when_the_guest_opens_anew),
         save_test(a_machine_that_moves_twice_completes_everything_once),
         save_test(queued_packets_keep_their_ranges),
+        save_test(a_deferred_packet_may_be_answered_at_length_afterwards),
         save_test(a_sub_channel_moves_with_its_primary),
     };
     return cmocka_run_group_tests_name("pair, states that are saved", tests, NULL, NULL);

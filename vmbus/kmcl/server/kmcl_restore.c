@@ -394,6 +394,26 @@ static NTSTATUS restore_held(struct kmcl_channel *channel, const struct kmcl_sav
     return STATUS_SUCCESS;
 }
 
+bool kmcl_restore_prepare(struct kmcl_channel *channel)
+{
+    struct kmcl_incoming *held = channel->held;
+
+    if (held == NULL || held->capacity >= channel->copy_size) {
+        return true;
+    }
+    struct kmcl_incoming *larger = kmcl_incoming_allocate(channel, 0);
+    if (larger == NULL) {
+        return false;
+    }
+    atomic_store_explicit(&larger->state, INCOMING_DEFERRED, memory_order_relaxed);
+    larger->packet = held->packet;
+    larger->offset = held->offset;
+    memcpy(larger->copy, held->copy, held->capacity);
+    memory_free(held);
+    channel->held = larger;
+    return true;
+}
+
 static NTSTATUS restore_chunk(struct kmcl_channel *channel, struct kmcl_restore *restore,
                               const struct kmcl_saved_chunk *chunk)
 {

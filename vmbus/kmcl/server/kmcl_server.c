@@ -129,7 +129,7 @@ static NTSTATUS open(struct kmcl_channel *channel)
     enum vmbus_status status = VMBUS_NO_MEMORY;
 
     forget_restored(channel);
-    if (kmcl_incoming_prepare(channel)) {
+    if (kmcl_incoming_prepare(channel) && kmcl_restore_prepare(channel)) {
         status = vmbus_server_map_rings(server->bus);
     }
     if (status != VMBUS_OK) {

@@ -82,4 +82,8 @@ void kmcl_server_add_transfer_pages(struct kmcl_packet *packet, uint32_t length)
 void kmcl_save_free(struct kmcl_channel *channel);
 void kmcl_restore_free(struct kmcl_channel *channel);
 
+/* Gives a restored packet the room that an answer may take, once the channel's limits are settled.
+ * False: no memory. Before opening. */
+bool kmcl_restore_prepare(struct kmcl_channel *channel);
+
 #endif
