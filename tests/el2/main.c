@@ -17,7 +17,8 @@
  *   silent                             words that tell of its version and features are zero
  *   version=0xMMMMNNNN                 the highest version of VMBus it speaks
  *   trace                              each message of the bus on the console
- *   device=TYPE[,key=value]...         a device for the guest (tests/host), as often as there are
+ *   device=TYPE[,key=value]...         a device for the guest (tests/host), as often as there are;
+ *                                      `all`: one of each
  *   script=FILE                        commands while the guest runs, see script.h
  *   limit=SECONDS                      after which a guest that has not ended is ended
  */
@@ -105,9 +106,10 @@ static void make_devices(struct host_device_set *set)
         }
         word += length + strspn(word + length, " ");
     }
-    if (!host_devices_start(set, &errors)) {
+    if (!host_devices_enable(set, &errors)) {
         stop(STATUS_HOST_FAILED, "a device cannot be offered");
     }
+    host_devices_start(set);
 }
 
 static bool guest_has_ended(void *context)

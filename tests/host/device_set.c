@@ -21,8 +21,8 @@ static uint32_t find(const struct host_device_set *set, const char *name)
     return place;
 }
 
-bool host_devices_add(struct host_device_set *set, const char *text,
-                      const struct host_output *events, const struct host_output *errors)
+static bool add(struct host_device_set *set, const char *text, const struct host_output *events,
+                const struct host_output *errors)
 {
     if (set->count == HOST_DEVICES_MAXIMUM) {
         host_print(errors, "'%s': there are %u devices already", text, HOST_DEVICES_MAXIMUM);
@@ -43,18 +43,47 @@ bool host_devices_add(struct host_device_set *set, const char *text,
     return true;
 }
 
-bool host_devices_start(struct host_device_set *set, const struct host_output *errors)
+bool host_devices_add(struct host_device_set *set, const char *text,
+                      const struct host_output *events, const struct host_output *errors)
+{
+    bool added = true;
+
+    if (strcmp(text, HOST_DEVICES_ALL) != 0) {
+        return add(set, text, events, errors);
+    }
+    for (uint32_t type = 0; added && host_device_types[type] != NULL; type++) {
+        added = add(set, host_device_types[type]->name, events, errors);
+    }
+    return added;
+}
+
+bool host_devices_enable(struct host_device_set *set, const struct host_output *errors)
 {
     for (uint32_t i = 0; i < set->count; i++) {
-        if (!set->offered[i]) {
-            if (!host_device_enable(set->list[i], errors)) {
-                return false;
-            }
-            set->offered[i] = true;
+        if (!set->offered[i] && !host_device_enable(set->list[i], errors)) {
+            return false;
+        }
+        set->offered[i] = true;
+    }
+    return true;
+}
+
+void host_devices_start(struct host_device_set *set)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (set->offered[i]) {
             host_device_start(set->list[i]);
         }
     }
-    return true;
+}
+
+void host_devices_pause(struct host_device_set *set)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (set->offered[i]) {
+            host_device_pause(set->list[i]);
+        }
+    }
 }
 
 void host_devices_destroy(struct host_device_set *set)
@@ -199,6 +228,6 @@ bool host_devices_command(struct host_device_set *set, const char *line,
         }
         return commands[i].run(set, rest, reply);
     }
-    host_print(reply, "there is no command '%.*s'", (int)length, line);
+    host_print(reply, "there is no command '%.*s'; 'help' lists them", (int)length, line);
     return false;
 }

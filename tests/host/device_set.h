@@ -19,13 +19,22 @@ struct host_device_set {
 /* An empty set on this bus. */
 void host_devices_initialise(struct host_device_set *set, struct vmbus_server *server);
 
-/* Makes a device of "type[,key=value]...", Disabled. False, with a line: it cannot be made, or
- * there is one of its name. `events` is copied. */
+/* In place of a type: one of each. */
+#define HOST_DEVICES_ALL "all"
+
+/*
+ * Makes a device of "type[,key=value]...", Disabled. False, with a line: it cannot be made, there
+ * is one of its name, or there are too many. `events` is copied.
+ */
 bool host_devices_add(struct host_device_set *set, const char *text,
                       const struct host_output *events, const struct host_output *errors);
 
-/* Offers and starts each that is not offered. False, with a line: the bus refuses one. */
-bool host_devices_start(struct host_device_set *set, const struct host_output *errors);
+/* Offers each that is not offered, paused. False, with a line: the bus refuses one. */
+bool host_devices_enable(struct host_device_set *set, const struct host_output *errors);
+
+/* Those that are offered. */
+void host_devices_start(struct host_device_set *set);
+void host_devices_pause(struct host_device_set *set);
 
 /* Takes all of them back and frees them. */
 void host_devices_destroy(struct host_device_set *set);

@@ -80,99 +80,6 @@ static const struct host_output reply = {reply_line, NULL};
 
 /* ---- commands: false where one is refused, with the reason as the last line of the reply ---- */
 
-static struct host_device *find(const char *name, uint32_t *place)
-{
-    struct host_device *device = devices_find(&control.machine->devices, name, place);
-
-    if (device == NULL) {
-        host_print(&reply, "there is no device '%s'", name);
-    }
-    return device;
-}
-
-static bool list_devices(char *rest)
-{
-    const struct devices *devices = &control.machine->devices;
-
-    (void)rest;
-    for (uint32_t i = 0; i < devices->count; i++) {
-        host_print(&reply, "%s %s", devices->list[i]->name,
-                   devices->offered[i] ? "offered" : "not offered");
-    }
-    return true;
-}
-
-static bool command_device(char *rest)
-{
-    const char *name = strsep(&rest, " ");
-    struct host_device *device = find(name, NULL);
-
-    return device != NULL && host_device_command(device, rest != NULL ? rest : "", &reply);
-}
-
-static bool rescind(char *rest)
-{
-    uint32_t place;
-    struct host_device *device = find(rest, &place);
-
-    if (device == NULL) {
-        return false;
-    }
-    if (!control.machine->devices.offered[place]) {
-        host_print(&reply, "'%s' is not offered", rest);
-        return false;
-    }
-    control.machine->devices.offered[place] = false;
-    host_device_disable(device);
-    return true;
-}
-
-static bool offer(char *rest)
-{
-    uint32_t place;
-    struct host_device *device = find(rest, &place);
-
-    if (device == NULL) {
-        return false;
-    }
-    if (control.machine->devices.offered[place]) {
-        host_print(&reply, "'%s' is offered already", rest);
-        return false;
-    }
-    if (!host_device_enable(device, &reply)) {
-        return false;
-    }
-    control.machine->devices.offered[place] = true;
-    host_device_start(device);
-    return true;
-}
-
-static bool print_bus(char *rest)
-{
-    struct vmbus_server *server = control.machine->bus.server;
-    uint32_t version = vmbus_server_version(server);
-    struct vmbus_server_statistics s;
-
-    (void)rest;
-    vmbus_server_statistics(server, &s);
-    host_print(&reply, "version=%u.%u idle=%d", (unsigned)(version >> 16),
-               (unsigned)(version & 0xFFFF), vmbus_server_is_idle(server));
-    host_print(&reply,
-               "messages=%" PRIu64 " refused=%" PRIu64 " malformed=%" PRIu64 " unknown=%" PRIu64
-               " unexpected=%" PRIu64,
-               s.messages, s.messages_refused, s.messages_malformed, s.messages_unknown,
-               s.messages_unexpected);
-    host_print(&reply,
-               "posted=%" PRIu64 " posts-failed=%" PRIu64 " signals=%" PRIu64
-               " signals-unknown=%" PRIu64 " events-failed=%" PRIu64,
-               s.posted, s.posts_failed, s.signals, s.signals_unknown, s.events_failed);
-    host_print(&reply,
-               "gpadls=%" PRIu64 " gpadl-pages=%" PRIu64 " gpadls-refused=%" PRIu64
-               " opens-refused=%" PRIu64,
-               s.gpadls, s.gpadl_pages, s.gpadls_refused, s.opens_refused);
-    return true;
-}
-
 static bool stop_processors(char *rest)
 {
     (void)rest;
@@ -235,12 +142,6 @@ static const struct {
     const char *purpose;
     bool (*run)(char *rest);
 } commands[] = {
-    {"devices", "", "each device by its name, and whether it is offered", list_devices},
-    {"device", "NAME COMMAND", "a command of the device's own; its 'help' lists them",
-     command_device},
-    {"rescind", "NAME", "takes a device back from the guest", rescind},
-    {"offer", "NAME", "offers it again", offer},
-    {"bus", "", "the version in use, and what was counted", print_bus},
     {"stop", "", "the guest's processors stand still", stop_processors},
     {"save", "FILE",
      "the guest stands still and is written to a file for --resume; 'continue' lets it go on",
@@ -255,6 +156,7 @@ static const struct {
 static bool help(char *rest)
 {
     (void)rest;
+    host_devices_help(&reply);
     for (size_t i = 0; i < COMMANDS; i++) {
         host_print(&reply, "%s%s%s: %s", commands[i].name,
                    *commands[i].arguments != '\0' ? " " : "", commands[i].arguments,
@@ -263,22 +165,23 @@ static bool help(char *rest)
     return true;
 }
 
+/* One of these, or one about devices. */
 static bool run(char *line)
 {
-    const char *name = strsep(&line, " ");
+    const size_t length = strcspn(line, " ");
+    char *rest = line[length] == ' ' ? line + length + 1 : NULL;
 
     for (size_t i = 0; i < COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) != 0) {
+        if (strlen(commands[i].name) != length || memcmp(line, commands[i].name, length) != 0) {
             continue;
         }
-        if ((line == NULL) != (*commands[i].arguments == '\0')) {
-            host_print(&reply, "usage: %s %s", name, commands[i].arguments);
+        if ((rest == NULL) != (*commands[i].arguments == '\0')) {
+            host_print(&reply, "usage: %s %s", commands[i].name, commands[i].arguments);
             return false;
         }
-        return commands[i].run(line);
+        return commands[i].run(rest);
     }
-    host_print(&reply, "there is no command '%s'; 'help' lists them", name);
-    return false;
+    return host_devices_command(&control.machine->devices, line, &reply);
 }
 
 /* ---- in ---- */

@@ -53,8 +53,8 @@ void machine_create(struct machine *machine, const struct options *options)
     kvm_route(&machine->kvm, machine->vcpu_count, SYNIC_SINT);
     host_machine_create(machine);
     control_start(machine, options);
-    devices_create(&machine->devices, machine->bus.server, options->devices, options->device_count,
-                   &control_events);
+    host_devices_initialise(&machine->devices, machine->bus.server);
+    devices_create(&machine->devices, options->devices, options->device_count, &control_events);
     if (options->resume != NULL) {
         snapshot_resume(machine, options->resume);
     } else if (options->firmware != NULL) {
@@ -63,7 +63,7 @@ void machine_create(struct machine *machine, const struct options *options)
         boot_load(machine);
     }
     devices_enable(&machine->devices);
-    devices_start(&machine->devices);
+    host_devices_start(&machine->devices);
     vcpus_start(machine);
 }
 
@@ -97,7 +97,7 @@ enum machine_end machine_run(struct machine *machine)
     (void)wait_until(has_ended, machine, WAIT_WITHOUT_LIMIT);
     vcpus_want(machine, VCPUS_END);
     serial_flush(&machine->serial);
-    devices_destroy(&machine->devices);
+    host_devices_destroy(&machine->devices);
     return (enum machine_end)atomic_load(&machine->end);
 }
 

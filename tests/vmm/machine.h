@@ -47,7 +47,7 @@ struct machine {
     struct ports ports;
     struct serial serial;
     struct bus bus;
-    struct devices devices;
+    struct host_device_set devices;
     bool devices_paused; /* by snapshot_save() */
     uint32_t vcpu_count;
     struct vcpu vcpus[VCPUS_MAXIMUM];

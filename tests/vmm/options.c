@@ -87,8 +87,8 @@ static void set_vmbus_version(struct options *options, const char *name, const c
 
 static void add_device(struct options *options, const char *name, const char *value)
 {
-    if (options->device_count == DEVICES_MAXIMUM) {
-        die("option --%s: more than %u devices", name, DEVICES_MAXIMUM);
+    if (options->device_count == HOST_DEVICES_MAXIMUM) {
+        die("option --%s: more than %u devices", name, HOST_DEVICES_MAXIMUM);
     }
     options->devices[options->device_count++] = value;
 }

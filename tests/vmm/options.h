@@ -24,7 +24,7 @@ struct options {
     uint32_t debug_exit; /* port; 0: none */
     uint32_t vmbus_version;
     uint32_t device_count;
-    const char *devices[DEVICES_MAXIMUM]; /* name[,options], as given */
+    const char *devices[HOST_DEVICES_MAXIMUM]; /* name[,options], as given */
     const char *resume;
     const char *control; /* name of a socket */
     int control_file;    /* an open socket; -1: none */

@@ -89,7 +89,7 @@ const char *snapshot_save(struct machine *machine, const char *name)
     }
     vcpus_want(machine, VCPUS_STAND);
     if (!machine->devices_paused) {
-        devices_pause(&machine->devices);
+        host_devices_pause(&machine->devices);
         machine->devices_paused = true;
     }
     const char *why = save_all(machine, &snapshot);
@@ -104,7 +104,7 @@ void snapshot_continue(struct machine *machine)
 {
     if (machine->devices_paused) {
         machine->devices_paused = false;
-        devices_start(&machine->devices);
+        host_devices_start(&machine->devices);
     }
     vcpus_want(machine, VCPUS_RUN);
 }
