@@ -4,10 +4,24 @@
 
     .section .text.mmu, "ax"
 
+/* With the MMU off instructions come from memory itself: what caches have of this code, if it was loaded by a processor, must be
+ * there. x3 and x4 are lost. */
+    .macro clean_code
+    adr x3, code_start
+    adr x4, code_end
+7:  dc cvac, x3
+    add x3, x3, #16 /* no cache has shorter lines */
+    cmp x3, x4
+    b.lo 7b
+    dsb sy
+    .endm
+
+code_start:
 /* x0 = address of the first table, x1 = TCR_EL1 */
     .globl mmu_use
     .type mmu_use, @function
 mmu_use:
+    clean_code
     mrs x2, sctlr_el1
     bic x2, x2, #1
     dsb sy
@@ -32,6 +46,7 @@ mmu_use:
     .globl mmu_entry_replace
     .type mmu_entry_replace, @function
 mmu_entry_replace:
+    clean_code
     mrs x2, sctlr_el1
     bic x3, x2, #1
     dc civac, x0
@@ -40,11 +55,15 @@ mmu_entry_replace:
     isb
     str x1, [x0]
     dsb sy
+    dc ivac, x0 /* if a cache has read it again in between */
+    dsb sy
     tlbi vmalle1
     dsb nsh
     isb
     msr sctlr_el1, x2
     isb
     ret
+
+code_end:
 
     .section .note.GNU-stack, "", @progbits

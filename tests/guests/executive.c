@@ -3,7 +3,10 @@
  * A guest that does what `test=<name>` on its command line says: mostly something that must end it,
  * to be watched from outside (tests/system/test_boot.py).
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +155,19 @@ static int many_lines(void)
 static int exit_status(void)
 {
     return EXIT_STATUS_APPLICATION + 5;
+}
+
+static int library_error(void)
+{
+    errno = 0;
+    if (strtol("99999999999999999999", NULL, 10) != LONG_MAX || errno != ERANGE) {
+        return EXIT_STATUS_FAILURE;
+    }
+    errno = 0;
+    void *memory = malloc(SIZE_MAX / 2);
+    const bool refused = memory == NULL && errno == ENOMEM;
+    free(memory);
+    return refused ? 0 : EXIT_STATUS_FAILURE;
 }
 
 /* Through the C library: its buffers must come out, and its status go through. */
@@ -324,6 +340,7 @@ static const struct {
     {"stay", stay},
     {"many_lines", many_lines},
     {"exit_status", exit_status},
+    {"library_error", library_error},
     {"library_exit", library_exit},
     {"memory", memory},
     {"hot_add", hot_add},

@@ -61,6 +61,10 @@ def test_main_returns_the_status(host):
     run(host, "exit_status").expect(APPLICATION + 5, r"exit hook")
 
 
+def test_the_c_library_tells_its_errors(host):
+    run(host, "library_error").expect(0)
+
+
 def test_exit_flushes_and_passes_the_status(host):
     run(host, "library_exit").expect(APPLICATION + 6, r"stays in the buffer", r"exit hook")
 
