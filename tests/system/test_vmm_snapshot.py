@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A running guest is written to a file, the VMM ends, another one goes on with the file: nothing is lost or comes twice."""
 import os
+import random
 import re
+import time
 
-from figures import expect, lines_with
+from figures import expect, image, lines_with
 from host import NO_STATUS, HostError
 
 # On the machine that the VMM runs on, which may be a nested one.
@@ -27,10 +29,10 @@ def save_and_leave(guest):
 
 
 def test_a_guest_under_load_is_saved_and_resumed_by_another_process(host):
-    image = os.path.join(host.build, "guests", "echo.elf")
+    kernel = os.path.join(host.build, "guests", "echo.elf")
     total, step, done = 1000 * (ROUNDS + 1), 100, 0
     lines = []
-    with host.start_vmm(image, append=f"rounds={total} report={step}", memory_mib=32, trace=False) as guest:
+    with host.start_vmm(kernel, append=f"rounds={total} report={step}", memory_mib=32, trace=False) as guest:
         done = wait_for_rounds(guest, done + step)
         save_and_leave(guest)
         lines += guest.console.text().splitlines()
@@ -49,16 +51,65 @@ def test_a_guest_under_load_is_saved_and_resumed_by_another_process(host):
     expect(reported == list(range(step, total + 1, step)), f"reports are missing or come twice: {reported}", guest)
 
 
+def load_both_ways(host, rounds, seed=1):
+    """Saves and resumes a guest that sends bursts to the host, which sends others to it, at moments chosen at random.
+
+    Both ends number what they send, compare what comes back, and count what was left out, came twice, or was changed. Returns how
+    many packets were under way at the saves, as far as the host sent them.
+    """
+    rng = random.Random(seed)
+    seconds, under_way = 3 + rounds // 2, 0
+    devices = ("load", "echo-sample")
+    with host.start_vmm(image(host, "load"), append=f"seconds={seconds} sizes=200 bursts=16", memory_mib=32, devices=devices,
+                        trace=False) as guest:
+        guest.wait_until(lambda: True if guest.figures("device load status")["open"] else None, 20, "the guest to open its channel")
+        guest.device("load", "run 0 120 8")
+        time.sleep(rng.uniform(0.1, 0.4))
+        guest.command(f"save {FILE}", timeout=60)
+        under_way += guest.figures("device load status")["outstanding"]
+        guest.command("quit")
+        guest.wait(20)
+    for number in range(rounds - 1):
+        with host.start_vmm(None, devices=devices, trace=False, arguments=("--resume", FILE)) as guest:
+            time.sleep(rng.uniform(0.1, 0.4))
+            expect(not guest.is_over(), f"the guest ended in round {number + 2} of {rounds}", guest)
+            guest.command(f"save {FILE}", timeout=60)
+            under_way += guest.figures("device load status")["outstanding"]
+            guest.command("quit")
+            guest.wait(20)
+    with host.start_vmm(None, devices=devices, trace=False, arguments=("--resume", FILE)) as guest:
+        guest.device("load", "stop")
+        ours = guest.wait_until(lambda: stopped(guest), 20, "the host's last burst")
+        status = guest.wait(60 + 2 * seconds)
+    expect(status == 0, f"the guest found a packet lost, changed or repeated: status {status}", guest)
+    expect(lines_with(guest, "load: done "), "the guest has no result", guest)
+    for what in ("gaps", "repeats", "malformed", "lost", "wrong"):
+        expect(ours[what] == 0, f"the host counts {what}: {ours}", guest)
+    expect(ours["received"] > 0 and ours["sent"] == ours["completed"] > 0, f"the host counts {ours}", guest)
+    return under_way
+
+
+def stopped(guest):
+    figures = guest.figures("device load status")
+    return figures if not figures["running"] else None
+
+
+def test_packets_under_way_both_ways_complete_once(host):
+    under_way = load_both_ways(host, ROUNDS)
+    print(f"{under_way} packets of the host were under way in {ROUNDS} saves")
+    assert under_way > 0
+
+
 def test_a_save_can_be_gone_on_from_and_a_bad_file_is_refused(host):
-    image = os.path.join(host.build, "guests", "echo.elf")
-    with host.start_vmm(image, append="rounds=600 report=100", memory_mib=32, processors=2, trace=False) as guest:
+    kernel = os.path.join(host.build, "guests", "echo.elf")
+    with host.start_vmm(kernel, append="rounds=600 report=100", memory_mib=32, processors=2, trace=False) as guest:
         wait_for_rounds(guest, 100)
         guest.command(f"save {FILE}", timeout=60)
         guest.command("continue")
         expect(guest.wait(60) == 0, "the guest did not go on", guest)
     for arguments, names in ((("--resume", "/nowhere"), "--resume"), (("--resume", "/dev/null"), "--resume"),
                              (("--resume", FILE, "--kernel", "/x"), "--kernel"),
-                             (("--resume", image), "--resume")):
+                             (("--resume", kernel), "--resume")):
         with host.start_vmm(None, devices=(), arguments=arguments) as guest:
             try:
                 guest.wait(20)
