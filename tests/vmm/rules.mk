@@ -33,7 +33,7 @@ $(BUILD)/barebus-vmm: $(call vmm_objects,$(vmm_own)) $(BUILD)/vmm/dsdt.o $(BUILD
 	@echo "  LINK    $@"
 	@$(VMMCC) -static -pthread -Wl,--gc-sections -o $@ $^
 
-.PHONY: vmm run-vmm
+.PHONY: vmm run-vmm soak-vmm
 ## vmm: builds build/barebus-vmm, a VMM on KVM with Hyper-V's interface and VMBus devices (its --help says more)
 vmm: $(BUILD)/barebus-vmm
 
@@ -41,5 +41,10 @@ vmm: $(BUILD)/barebus-vmm
 run-vmm: deps
 	@$(parallel_make) $(BUILD)/$(APP).elf vmm
 	@python3 tests/system/host.py --vmm --build $(BUILD) --deps $(DEPS) --append "$(APPEND)" $(BUILD)/$(APP).elf
+
+## soak-vmm: 200 starts, 100 saves of a loaded guest, 100 attacks, on that VMM (some minutes)
+soak-vmm: deps
+	@$(parallel_make) all vmm $(BUILD)/guests/echo.elf $(BUILD)/guests/hostile.elf
+	@python3 tests/system/soak_vmm.py --build $(BUILD) --deps $(DEPS)
 
 -include $(shell find $(BUILD)/vmm -name '*.d' 2>/dev/null)
