@@ -43,8 +43,7 @@ $(efi_tests:.efi=-efi.elf): $(IMAGES)/guests/%-efi.elf: $(BUILD)/$(ARCH)-efi/tes
 	@$(CC) $(efi_ldflags) -T linker/$(ARCH)-efi.ld -o $@ $(filter %.o,$^) $(LIBC)
 ifeq ($(ARCH),x86_64)
 efi_tests += $(IMAGES)/guests/trouble.efi
-$(IMAGES)/guests/trouble-efi.elf: $(call efi_objects_of,tests/guests/uefi/trouble.c tests/guests/uefi/start.S \
-  boot/uefi_relocate.c) linker/$(ARCH)-efi.ld
+$(IMAGES)/guests/trouble-efi.elf: $(call efi_objects_of,$(call sources_of,tests/guests/uefi) boot/uefi_relocate.c) linker/$(ARCH)-efi.ld
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
 	@$(CC) $(efi_ldflags) -T linker/$(ARCH)-efi.ld -o $@ $(filter %.o,$^) $(LIBC)

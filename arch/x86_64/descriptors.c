@@ -50,7 +50,7 @@ struct __attribute__((packed)) table_register {
 static uint8_t own_stacks[OWN_STACKS - 1][OWN_STACK_SIZE] __attribute__((aligned(16)));
 static struct task_state task_state;
 static uint64_t segments[5];
-static struct gate gates[INTERRUPT_VECTORS_END] __attribute__((aligned(16)));
+static struct gate gates[INTERRUPT_GATES] __attribute__((aligned(16)));
 
 static void set_task_segment(void)
 {
@@ -126,10 +126,11 @@ void descriptors_load(void)
         set_gate(vector, (uintptr_t)exception_entries + (size_t)vector * EXCEPTION_ENTRY_SIZE,
                  own_stack_of(vector));
     }
-    for (unsigned vector = INTERRUPT_VECTORS_BEGIN; vector < INTERRUPT_VECTORS_END; vector++) {
+    for (unsigned vector = INTERRUPT_VECTORS_BEGIN; vector < INTERRUPT_GATES; vector++) {
+        unsigned entry = vector < INTERRUPT_VECTORS_END ? vector : INTERRUPT_VECTOR_FOREIGN;
         set_gate(vector,
                  (uintptr_t)interrupt_entries +
-                     (size_t)(vector - INTERRUPT_VECTORS_BEGIN) * INTERRUPT_ENTRY_SIZE,
+                     (size_t)(entry - INTERRUPT_VECTORS_BEGIN) * INTERRUPT_ENTRY_SIZE,
                  OWN_STACK_NONE);
     }
     const struct table_register segment_table = {sizeof(segments) - 1, (uintptr_t)segments};

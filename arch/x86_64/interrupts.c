@@ -25,7 +25,7 @@ static struct handler handlers[INTERRUPT_VECTORS_END - INTERRUPT_VECTORS_BEGIN];
 
 uint32_t interrupt_vector_allocate(void (*run)(void *context), void *context)
 {
-    for (uint32_t vector = INTERRUPT_VECTORS_BEGIN; vector < INTERRUPT_VECTOR_SPURIOUS; vector++) {
+    for (uint32_t vector = INTERRUPT_VECTORS_BEGIN; vector < INTERRUPT_VECTOR_FOREIGN; vector++) {
         struct handler *handler = &handlers[vector - INTERRUPT_VECTORS_BEGIN];
         if (handler->run == NULL) {
             bool interrupts = arch_interrupts_disable();
@@ -56,7 +56,8 @@ static void run_handler(uint32_t vector)
         handler->run(handler->context);
     } else if (!handler->reported) {
         handler->reported = true;
-        log_warning("kernel", "unexpected interrupt, vector 0x%x (reported once)", vector);
+        log_warning("kernel", "unexpected interrupt, vector 0x%x%s (reported once)", vector,
+                    vector == INTERRUPT_VECTOR_FOREIGN ? " or above" : "");
     }
     local_apic_end_of_interrupt();
 }

@@ -6,12 +6,15 @@
 
 /*
  * Vectors 0 to 31 are the processor's exceptions. Two more classes of 16 are for interrupts: few
- * devices interrupt a guest, and every vector costs an entry and a gate. The last one is the local
- * APIC's spurious vector.
+ * devices interrupt a guest, and every vector costs an entry. The last one is the local APIC's
+ * spurious vector. Interrupts of all vectors above, which whoever ran before may have left pending,
+ * come in by the entry of the one before it.
  */
 #define INTERRUPT_VECTORS_BEGIN   0x20u
 #define INTERRUPT_VECTORS_END     0x40u
 #define INTERRUPT_VECTOR_SPURIOUS 0x3fu
+#define INTERRUPT_VECTOR_FOREIGN  0x3eu
+#define INTERRUPT_GATES           0x100u
 
 /*
  * Gives a vector to the handler `run`. It runs at IRQL_DEVICE, interrupts off; the end of interrupt

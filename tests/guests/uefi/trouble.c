@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes firmware difficult, then starts \EFI\BOOT\GUEST.EFI on it. Which difficulties is said by
- * files in \trouble, which are empty: each is named like a function below.
+ * Makes firmware difficult, then starts \EFI\BOOT\GUEST.EFI on it, or what QEMU's -initrd gives,
+ * with load options as they are. Which difficulties is said by files in \trouble, which are empty:
+ * each is named like a function below.
  */
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "boot/uefi_tables.h"
+#include "tests/guests/uefi/leftovers.h"
 
 #define PAGE      UINT64_C(4096)
 #define FOUR_GIB  (UINT64_C(1) << 32)
@@ -195,13 +197,44 @@ static void never_exit(void)
     services->exit_boot_services = exit_never;
 }
 
+static char *leftover_pages;
+
+static efi_status EFI_CALL exit_and_leave_hyperv(efi_handle image, uint64_t key)
+{
+    efi_status status = firmware_exit_boot_services(image, key);
+
+    if (status == EFI_SUCCESS) {
+        __asm__ volatile("cli");
+        leave_hyperv_in_use(leftover_pages);
+    }
+    return status;
+}
+
+/* The pages are the guest's afterwards. */
+static void hyperv_in_use(void)
+{
+    uint64_t address = 0;
+
+    (void)services->allocate_pages(EFI_ALLOCATE_ANY_PAGES, EFI_BOOT_SERVICES_DATA, 4, &address);
+    leftover_pages = (char *)(uintptr_t)address;
+    firmware_exit_boot_services = services->exit_boot_services;
+    services->exit_boot_services = exit_and_leave_hyperv;
+}
+
 static const struct {
     const char *name;
     void (*make)(void);
 } troubles[] = {
-    {"blt_only", blt_only},   {"masks", masks}, {"small_framebuffer", small_framebuffer},
-    {"no_acpi", no_acpi},     {"high", high},   {"broken_acpi", broken_acpi},
-    {"fragments", fragments}, {"stale", stale}, {"never_exit", never_exit},
+    {"hyperv_in_use", hyperv_in_use},
+    {"blt_only", blt_only},
+    {"masks", masks},
+    {"small_framebuffer", small_framebuffer},
+    {"no_acpi", no_acpi},
+    {"high", high},
+    {"broken_acpi", broken_acpi},
+    {"fragments", fragments},
+    {"stale", stale},
+    {"never_exit", never_exit},
 };
 
 /* ---- files ---- */
@@ -249,6 +282,39 @@ static void *path_of_guest(const uint8_t *device)
     return path;
 }
 
+/* Whether the load options have `trouble=` and the name. */
+static bool options_say(const struct efi_loaded_image *self, const char *name)
+{
+    static const char key[] = "trouble=";
+    const uint16_t *options = self->load_options;
+    size_t count = options == NULL ? 0 : self->load_options_size / 2;
+
+    for (size_t from = 0; from < count; from++) {
+        size_t at = from;
+        const char *wanted = key;
+        while (at < count && *wanted != '\0' && options[at] == (uint8_t)*wanted) {
+            at++;
+            wanted = wanted == key + sizeof(key) - 2 ? name : wanted + 1;
+        }
+        if (*wanted == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+#define GUEST_SIZE_MOST (8u << 20)
+
+/* What -initrd gives, in memory; NULL: nothing. */
+static void *read_initrd(struct efi_file *root, uint64_t *size)
+{
+    struct efi_file *file = open_file(root, "initrd", "");
+    void *bytes = file == NULL ? NULL : allocate(GUEST_SIZE_MOST);
+
+    *size = GUEST_SIZE_MOST;
+    return bytes != NULL && file->read(file, size, bytes) == EFI_SUCCESS ? bytes : NULL;
+}
+
 efi_status trouble_main(efi_handle image, struct efi_system_table *table)
 {
     static const struct efi_guid loaded_image = EFI_LOADED_IMAGE_GUID;
@@ -257,6 +323,7 @@ efi_status trouble_main(efi_handle image, struct efi_system_table *table)
         0x09576e91, 0x6d3f, 0x11d2, {0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
     struct efi_file *root = NULL;
     efi_handle guest = NULL;
+    uint64_t size;
 
     system = table;
     services = table->boot_services;
@@ -266,17 +333,23 @@ efi_status trouble_main(efi_handle image, struct efi_system_table *table)
         say("trouble: no files\r\n");
         return EFI_NOT_FOUND;
     }
+    void *initrd = read_initrd(root, &size);
     void *path = path_of_guest(interface_of(self->device, &device_path));
     for (unsigned i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++) {
-        if (open_file(root, "\\trouble\\", troubles[i].name) != NULL) {
+        if (options_say(self, troubles[i].name) ||
+            open_file(root, "\\trouble\\", troubles[i].name) != NULL) {
             say("trouble: ");
             say(troubles[i].name);
             say("\r\n");
             troubles[i].make();
         }
     }
-    efi_status status = services->load_image(0, image, path, NULL, 0, &guest);
+    efi_status status =
+        services->load_image(0, image, path, initrd, initrd == NULL ? 0 : size, &guest);
     if (status == EFI_SUCCESS) {
+        struct efi_loaded_image *loaded = interface_of(guest, &loaded_image);
+        loaded->load_options = self->load_options;
+        loaded->load_options_size = self->load_options_size;
         status = services->start_image(guest, NULL, NULL);
     }
     say(status == EFI_SUCCESS ? "trouble: the guest came back\r\n"

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""The application for UEFI with Hyper-V: OVMF starts it on our own VMM. What direct boot can do there it has to do as well."""
+import re
+
+import run
+from figures import expect, lines_with
+from guest import NO_STATUS
+
+FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+# By type: heartbeat, shutdown, time, key-value pairs, dynamic memory.
+SERVICES = ("57164f39-9115-4e78-ab55-382f3bd5422d", "0e0b6031-5213-4934-818b-38d90ced39db", "9527e630-d0ae-497b-adce-e80ab0175caf",
+            "a9a0f4e7-5a45-4d96-b827-8a841e8c03e6", "525074dc-8985-46e2-8057-a307dc18a502")
+LIMIT = 60  # seconds of a machine that may be busy; ten are usual
+
+
+def start(host, name, **options):
+    return host.start_vmm(f"{host.build}/{name}.efi", firmware=FIRMWARE, **options)
+
+
+def check_conversation(guest):
+    expect(lines_with(guest, "kernel: Barebus, started by UEFI"), "it was not started by UEFI", guest)
+    expect(not lines_with(guest, "panic:|exception:"), "the guest broke", guest)
+    names = [name for _, name, _ in guest.messages()]
+    expect(names[:2] == ["INITIATE_CONTACT", "VERSION_RESPONSE"], f"the conversation begins with {names[:2]}", guest)
+    expect(names[-2:] == ["UNLOAD", "UNLOAD_COMPLETE"], f"the conversation ends with {names[-2:]}", guest)
+
+
+def test_uefi_connects_exchanges_packets_and_leaves_with_unload(host):
+    with start(host, "guests/echo", append="rounds=200") as guest:
+        status = guest.wait(LIMIT)
+    expect(status == 0, f"the guest left with status {status}", guest)
+    expect(lines_with(guest, "echo: done rounds=200"), "not all packets came back", guest)
+    check_conversation(guest)
+
+
+def test_uefi_with_an_older_bus(host):
+    with start(host, "guests/echo", append="rounds=10", arguments=("--vmbus-version", "4.0")) as guest:
+        status = guest.wait(LIMIT)
+    expect(status == 0, f"the guest left with status {status}", guest)
+    asked = [fields["version"] for _, name, fields in guest.messages() if name == "INITIATE_CONTACT"]
+    expect(asked[-1] == "4.0", f"the guest asked for {asked}", guest)
+
+
+@run.limit(180)
+def test_uefi_runs_all_devices_and_is_switched_off_on_request_by_acpi(host):
+    with start(host, "hello", devices=("all",), arguments=("--append", "run=600")) as guest:
+        guest.console.wait_for("hello: pages at=start", LIMIT)
+        guest.wait_until(lambda: True if guest.device("heartbeat", "status") else None, 20, "the heartbeat's status")
+        guest.device("shutdown", "shutdown 20")
+        ended = guest.wait(LIMIT)
+    expect(ended == NO_STATUS, f"the guest left with status {ended}", guest)
+    expect(re.search(r"kernel: power off by ACPI, exit status 0$", guest.console.lines[-1]), "not by ACPI", guest)
+    check_conversation(guest)
+    offered = {fields["channel"]: fields["type"] for _, name, fields in guest.messages() if name == "OFFER_CHANNEL"}
+    opened = {offered[fields["channel"]] for _, name, fields in guest.messages() if name == "OPEN_CHANNEL"}
+    # The other two, load and echo, have applications of their own.
+    expect(opened == set(SERVICES), f"opened were {opened}", guest)
+
+
+def test_uefi_loads_a_channel(host):
+    with start(host, "load", append="packets=500 sizes=64,1500 bursts=8", devices=("load",)) as guest:
+        status = guest.wait(LIMIT)
+    expect(status == 0, f"the guest left with status {status}", guest)
+    check_conversation(guest)
+
+
+def test_what_firmware_left_in_use_is_taken_over(host):
+    """Timers that run, interrupts for vectors of its own, pages, the bus connected: by an application that plays firmware."""
+    with host.start_vmm(f"{host.build}/guests/trouble.efi", firmware=FIRMWARE, initrd=f"{host.build}/guests/echo.efi",
+                        append="rounds=50 trouble=hyperv_in_use") as guest:
+        status = guest.wait(LIMIT)
+    expect(status == 0, f"the guest left with status {status}", guest)
+    expect(lines_with(guest, "hv: guest OS id 0x0000010000000000 was there before"), "the other's identity was not seen", guest)
+    expect(lines_with(guest, r"hv: cleared [5-9] registers that somebody left in use"), "the registers were not seen", guest)
+    expect(lines_with(guest, "echo: done rounds=50"), "not all packets came back", guest)
+    contacts = [fields["version"] for _, name, fields in guest.messages() if name == "INITIATE_CONTACT"]
+    expect(contacts[:2] == ["4.0", "6.0"], f"contacts: {contacts}", guest)
+    # What came for the other's vectors before its sources were masked is said once, and survived.
+    expect(lines_with(guest, "unexpected interrupt, vector 0x3e or above"), "no interrupt was pending", guest)
+    expect(not lines_with(guest, "panic:|exception:"), "the guest broke", guest)
+
+
+def test_uefi_reports_the_clock_and_timers_of_hyperv(host):
+    with start(host, "hello", append="run=1") as guest:
+        status = guest.wait(LIMIT)
+    expect(status == 0, f"the guest left with status {status}", guest)
+    expect(not lines_with(guest, "time is a guess|cannot be measured|APIC timer"), "legacy clocks are in use", guest)
+    check_conversation(guest)
