@@ -18,6 +18,7 @@ HEARTBEAT = "57164f39-9115-4e78-ab55-382f3bd5422d"
 SHUTDOWN = "0e0b6031-5213-4934-818b-38d90ced39db"
 DRIVERS = {HEARTBEAT: "hv_utils", SHUTDOWN: "hv_utils", TIMESYNC: "hv_utils", KVP: "hv_utils", BALLOON: "hv_balloon"}
 
+SAVED = "/tmp/barebus-linux"  # on the machine that the VMM runs on, which may be a nested one
 EPOCH_1601 = 11644473600  # seconds from there to 1970
 VERSIONS = ("3.0", "4.0", "4.1", "5.0", "5.1", "5.2", "5.3")
 
@@ -87,22 +88,23 @@ def check_heartbeats(guest, linux):
     expect(figures["wrong"] == 0 and figures["malformed"] == 0, f"the host counts {figures}", guest)
 
 
+def seconds_behind(guest, linux):
+    """How far Linux' clock is behind the one that the host tells."""
+    told = guest.figures("device timesync status")["host_time"] // 10000000 - EPOCH_1601
+    return told - int(linux.run("date +%s"))
+
+
 def check_time(guest, linux):
     """The clock was set when the drivers came, and is at each step of the host's."""
-    def differ():
-        """Seconds that Linux' clock is behind the one that the host tells."""
-        told = guest.figures("device timesync status")["host_time"] // 10000000 - EPOCH_1601
-        return told - int(linux.run("date +%s"))
-
-    linux.wait_for(lambda: abs(differ()) <= 3, "the host's time")
+    linux.wait_for(lambda: abs(seconds_behind(guest, linux)) <= 3, "the host's time")
     for step in (3600, -86400, 86400 * 365):
         command(guest, "timesync", f"step {step}", "synchronised")
-        linux.wait_for(lambda: abs(differ()) <= 3, "the host's time")
+        linux.wait_for(lambda: abs(seconds_behind(guest, linux)) <= 3, "the host's time")
     # A sample is no order to set the clock; Linux gives it to those who read its PTP clock.
     linux.run("date -s @1000000000")
     begin = guest.figures("device timesync status")["samples"]
     linux.wait_for(lambda: guest.figures("device timesync status")["samples"] >= begin + 2, "two samples")
-    expect(differ() > 3600, "a sample has set the clock", guest)
+    expect(seconds_behind(guest, linux) > 3600, "a sample has set the clock", guest)
     expect(linux.run("cat /sys/class/ptp/ptp*/clock_name") == "hyperv", "there is no PTP clock", guest)
 
 
@@ -240,6 +242,39 @@ def test_linux_leaves_and_comes_back(host):
         linux.begin("echo c > /proc/sysrq-trigger")
         expect(guest.wait(60) == NO_STATUS, "it did not end", guest)
         expect([name for _, name, _ in guest.messages()[-2:]] == ["UNLOAD", "UNLOAD_COMPLETE"], "it did not disconnect", guest)
+
+
+@run.limit(240)
+def test_linux_goes_on_in_another_process(host):
+    """Saved with all channels open and memory taken, resumed by another VMM: services agree anew, and Linux notices nothing else."""
+    with start(host, ("all",)) as guest:
+        linux = LinuxGuest(guest)
+        load_drivers(guest, linux)
+        wait_for_answers(guest, linux)
+        command(guest, "balloon", "resize 192", "resized")
+        total = linux.memory_kib()
+        linux.run("echo kept > /tmp/note")
+        guest.command(f"save {SAVED}", timeout=60)
+        guest.command("quit")
+        expect(guest.wait(20) == NO_STATUS, "the VMM did not end", guest)
+    for number in range(3):
+        with host.start_vmm(None, devices=("all",), arguments=("--resume", SAVED)) as guest:
+            linux = LinuxGuest(guest, before=linux)
+            wait_for_answers(guest, linux)
+            expect(linux.run("cat /tmp/note") == "kept" and linux.memory_kib() == total, "Linux has forgotten something", guest)
+            linux.wait_for(lambda: abs(seconds_behind(guest, linux)) <= 3, "the host's time")
+            wait_for_event(guest, "^kvp.* version 4.0")
+            command(guest, "kvp", f"set external process {number}", "set external: done")
+            expect(pairs(guest, "external") == {"process": str(number)}, "pairs are lost", guest)
+            if number < 2:
+                guest.command(f"save {SAVED}", timeout=60)
+                guest.command("quit")
+                expect(guest.wait(20) == NO_STATUS, "the VMM did not end", guest)
+                continue
+            command(guest, "balloon", "resize 256", "resized")
+            linux.wait_for(lambda: linux.memory_kib() == total + 64 * 1024, "its memory back")
+            expect_clean(linux, guest)
+            check_shutdown(guest, linux)
 
 
 @run.limit(240)

@@ -11,7 +11,6 @@
 #include "tests/vmm/vcpu_state.h"
 
 #define BUS_SECTION    "bus"
-#define TAKEN_SECTION  "memory given back"
 #define SERIAL_SECTION "serial port"
 
 #define DEVICE_BYTES_MOST ((size_t)256 << 20) /* choice: no device holds more under way */
@@ -75,8 +74,6 @@ static const char *save_all(struct machine *machine, struct snapshot *snapshot)
     kvm_state_save(&machine->kvm, snapshot);
     serial_save(&machine->serial,
                 snapshot_add(snapshot, SERIAL_SECTION, sizeof(struct serial_state)));
-    size_t pages = (size_t)(machine->memory.size >> PAGE_SHIFT);
-    memcpy(snapshot_add(snapshot, TAKEN_SECTION, pages), machine->memory.taken, pages);
     return why;
 }
 
@@ -111,6 +108,7 @@ void snapshot_continue(struct machine *machine)
 
 /* ---- resuming ---- */
 
+/* One of them may have pages that the guest gave: it takes them anew. */
 static void restore_devices(struct machine *machine, const struct snapshot *snapshot)
 {
     for (uint32_t i = 0; i < machine->devices.count; i++) {
@@ -133,12 +131,10 @@ static void restore_devices(struct machine *machine, const struct snapshot *snap
 void snapshot_resume(struct machine *machine, const char *name)
 {
     struct snapshot snapshot;
-    size_t pages = (size_t)(machine->memory.size >> PAGE_SHIFT);
     uint64_t size;
 
     snapshot_read(&snapshot, name);
     snapshot_read_memory(&snapshot, &machine->memory, name);
-    memcpy(machine->memory.taken, snapshot_get(&snapshot, TAKEN_SECTION, pages), pages);
     for (uint32_t i = 0; i < machine->vcpu_count; i++) {
         vcpu_state_restore(&machine->vcpus[i], &snapshot);
     }
