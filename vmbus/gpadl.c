@@ -247,7 +247,8 @@ enum vmbus_status vmbus_gpadl_create(struct vmbus_channel *channel,
     *gpadl_id = gpadl->id;
 
     enum vmbus_status status = post_list(&writer, channel, deadline);
-    if (status == VMBUS_OK) {
+    /* A rescind that came before the GPADL was listed has released nobody's wait. */
+    if (status == VMBUS_OK && !vmbus_channel_lost(channel)) {
         (void)event_wait(&gpadl->answered, deadline);
     }
     if (status != VMBUS_OK || gpadl->state != GPADL_CREATED || vmbus_channel_lost(channel)) {

@@ -541,6 +541,23 @@ static void rescind_instead_of_the_answer(void **state)
     give_back();
 }
 
+/* Its owner has not heard of it yet: nobody is left to end a wait. */
+static void rescind_before_the_list_is_no_wait(void **state)
+{
+    uint64_t start;
+    uint32_t id;
+
+    (void)state;
+    prepare();
+    host_rescind(5);
+    host_run();
+    start = clock_now();
+    assert_int_equal(vmbus_gpadl_create(owner.channel, &range, 1, &id), VMBUS_RESCINDED);
+    assert_true(clock_now() - start < CLOCK_SECOND);
+    assert_int_equal(host_count(HOST_GPADL_HEADER), 0);
+    give_back();
+}
+
 static void rescind_instead_of_torndown_frees_with_the_number(void **state)
 {
     uint64_t start;
@@ -689,6 +706,7 @@ int main(void)
                                         end_with_kept_pages),
         bus_test(rescind_between_the_messages_of_a_list),
         bus_test(rescind_instead_of_the_answer),
+        bus_test(rescind_before_the_list_is_no_wait),
         bus_test(rescind_instead_of_torndown_frees_with_the_number),
         bus_test(rescind_together_with_the_answer),
         bus_test(rescind_together_with_torndown),
