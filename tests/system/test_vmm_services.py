@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: MIT
+"""The integration services, the balloon and the load device: our guest on our own VMM. Both ends are ours, KVM is between them."""
+import time
+
+from figures import expect, image, lines_with, numbers, wait_for_line
+from host import NO_STATUS, VmmError
+
+DEVICES = ("heartbeat", "shutdown", "timesync", "kvp", "balloon", "load")
+EPOCH = 116444736000000000      # 1970 as the guest counts, 100 ns
+
+
+def start(host, append="", devices=DEVICES, **more):
+    return host.start_vmm(image(host, "services"), append=append, devices=devices, **more)
+
+
+def figures_of(guest, moment, since=0):
+    """services' lines of a moment: counters and times."""
+    first = wait_for_line(guest, rf"services: at={moment} (heartbeats=.*)", 30, since).group(1)
+    second = wait_for_line(guest, rf"services: at={moment} (time_set=.*)", 30, since).group(1)
+    offset = int(second.split("offset_us=")[1].split()[0])
+    return {**numbers(first), **numbers(second), "offset_us": offset}
+
+
+def no_complaints(guest):
+    lines = lines_with(guest, "warning:|panic:")
+    expect(not lines, f"the guest complains: {lines}", guest)
+
+
+def has_ended(guest, how="power off"):
+    """Its answer came first, then it left in order."""
+    guest.wait_happened("shutdown: the guest agrees")
+    status = guest.wait(30)
+    expect(lines_with(guest, f"shutdown: {how}, as the host asked"), "it did not say why it ends", guest)
+    expect(guest.messages()[-1][1] == "UNLOAD_COMPLETE", f"the conversation ends with {guest.messages()[-1]}", guest)
+    return status
+
+
+def test_as_many_heartbeats_as_in_ten_minutes_are_answered(host):
+    with start(host, devices=("heartbeat,interval=100",)) as guest:
+        guest.wait_happened("the application's state is 1")
+        guest.wait_until(lambda: guest.figures("device heartbeat status")["answered"] >= 300 or None, 60, "300 heartbeats")
+        figures = guest.figures("device heartbeat status")
+        guest.command("quit")
+    expect(figures["version"] == "3.0" and figures["wrong"] == 0 and figures["malformed"] == 0, f"heartbeats: {figures}", guest)
+    expect(figures["sent"] - figures["answered"] <= 1, f"not all were answered: {figures}", guest)
+    no_complaints(guest)
+
+
+def test_a_heartbeat_of_2008_is_answered(host):
+    with start(host, devices=("heartbeat,interval=50,version=1.0",)) as guest:
+        guest.wait_happened(r"version 1\.0, framework 3\.0")
+        guest.wait_until(lambda: guest.figures("device heartbeat status")["answered"] >= 5 or None, 20, "5 heartbeats")
+        guest.command("quit")
+
+
+def test_the_time_is_set_and_a_step_arrives(host):
+    with start(host, append="run=600", devices=("timesync,interval=500",)) as guest:
+        wait_for_line(guest, r"timesync: the wall clock is set to \d{4}-\d\d-\d\d ", 30, 0)
+        started = figures_of(guest, "start")
+        now = time.time()
+        told = (started["wall_clock"] - EPOCH) / 1e7
+        expect(abs(told - now) < 30, f"the guest says {told}, here it is {now}", guest)
+        for step, said, low, high in ((3600, "behind", 3599, 3601), (-7200, "ahead", 7199, 7201)):
+            guest.device("timesync", f"step {step}")
+            guest.wait_happened("clock is synchronised")
+            seconds = float(wait_for_line(guest, rf"it was (\d+\.\d+) s {said}", 30).group(1))
+            expect(low < seconds < high, f"a step of {step} s is measured as {seconds} s", guest)
+        samples = guest.figures("device timesync status")["samples"]
+        guest.wait_until(lambda: guest.figures("device timesync status")["samples"] >= samples + 4 or None, 30, "more samples")
+        figures = guest.figures("device timesync status")
+        expect(figures["refused"] == 0 and figures["version"] == "4.0", f"timesync: {figures}", guest)
+        # What is set after the second step is right for what comes then: no more corrections.
+        expect(len(lines_with(guest, "timesync: the wall clock is set")) == 3, "it was set more often", guest)
+        guest.command("quit")
+    no_complaints(guest)
+
+
+def test_time_without_a_reference_arrives_too(host):
+    with start(host, devices=("timesync,version=3.0",)) as guest:
+        guest.wait_happened(r"version 3\.0")
+        told = (figures_of(guest, "start")["wall_clock"] - EPOCH) / 1e7
+        expect(abs(told - time.time()) < 30, f"the guest says {told}", guest)
+        guest.command("quit")
+
+
+def test_pairs_go_both_ways(host):
+    with start(host, append="hostname=guest.example", devices=("kvp",)) as guest:
+        guest.wait_happened("kvp: version 4.0")
+        guest.device("kvp", "enumerate auto")
+        for fact in ("0: FullyQualifiedDomainName=guest.example", "5: OSName=Barebus", "9: ProcessorArchitecture=x86_64",
+                     "end, 10 pairs"):
+            guest.wait_happened(fact)
+        guest.device("kvp", 'set external colour "light blue"')
+        guest.wait_happened("set external: done")
+        wait_for_line(guest, "kvp external 0: colour=light blue", 30, 0)
+        guest.device("kvp", "get guest application")
+        guest.wait_happened("get guest: application=services")
+        guest.device("kvp", "delete external colour")
+        guest.wait_happened("delete external: done")
+        guest.device("kvp", "get external colour")
+        guest.wait_happened("there is none")
+        guest.command("quit")
+    no_complaints(guest)
+
+
+def test_shutdown_powers_off_behind_its_answer(host):
+    with start(host) as guest:
+        guest.wait_happened("shutdown: version 3.2")
+        guest.device("shutdown", "shutdown")
+        expect(has_ended(guest) == 0, "it left with another status", guest)
+    expect(lines_with(guest, "services: the host asks for a power off"), "the application was not asked", guest)
+    no_complaints(guest)
+
+
+def test_shutdown_may_be_a_restart(host):
+    with start(host) as guest:
+        guest.wait_happened("shutdown: version 3.2")
+        guest.device("shutdown", "shutdown reboot 30")
+        expect(has_ended(guest, "restart") == NO_STATUS, "it left with a status", guest)
+
+
+def test_the_application_refuses_or_takes_its_time(host):
+    with start(host, append="refuse=1", devices=("shutdown", "heartbeat,interval=100")) as guest:
+        guest.wait_happened("shutdown: version 3.2")
+        guest.device("shutdown", "shutdown")
+        guest.wait_happened("the guest refuses: status 0x80004005")
+        answered = guest.figures("device heartbeat status")["answered"]
+        guest.wait_until(lambda: guest.figures("device heartbeat status")["answered"] > answered + 3 or None, 30, "heartbeats")
+        guest.device("shutdown", "shutdown force")
+        expect(has_ended(guest) == 0, "it left with another status", guest)
+    with start(host, append="later=2", devices=("shutdown",)) as guest:
+        guest.wait_happened("shutdown: version 3.2")
+        began = time.monotonic()
+        guest.device("shutdown", "shutdown")
+        expect(has_ended(guest) == 0, "it left with another status", guest)
+        expect(time.monotonic() - began > 1.5, "it did not take its time", guest)
+
+
+def test_shutdown_during_load(host):
+    with start(host, append="load=1") as guest:
+        guest.wait_happened("shutdown: version 3.2")
+        guest.wait_until(lambda: guest.figures("device load status")["open"] or None, 30, "the load device to open")
+        guest.device("load", "run 0 500 8")
+        guest.wait_until(lambda: guest.figures("device load status")["completed"] > 100 or None, 30, "packets both ways")
+        figures = guest.figures("device load status")
+        expect(figures["received"] > 0 and figures["wrong"] == 0 and figures["gaps"] == 0, f"load: {figures}", guest)
+        guest.device("shutdown", "shutdown")
+        expect(has_ended(guest) == 0, "it left with another status", guest)
+        guest.wait_happened("load: run: .*wrong=0")
+    no_complaints(guest)
+
+
+def test_memory_is_taken_and_returned(host):
+    with start(host, devices=("balloon", "heartbeat,interval=100")) as guest:
+        guest.wait_happened("balloon: version 2.0, capabilities 0x1f")
+        guest.wait_happened("the first status")
+        for mib in (200, 64, 128, 256):
+            guest.device("balloon", f"resize {mib}")
+            taken = int(guest.wait_happened(r"resized: (\d+) pages", 60).group(1))
+            expect(taken == (256 - mib) * 256, f"{taken} pages are taken for {mib} MiB", guest)
+        answered = guest.figures("device heartbeat status")["answered"]
+        guest.wait_until(lambda: guest.figures("device heartbeat status")["answered"] > answered + 3 or None, 30, "heartbeats")
+        guest.command("quit")
+    no_complaints(guest)
+
+
+def test_each_device_is_taken_away_at_each_step_of_its_life(host):
+    """Behind each message that leads to an open channel, and amid the conversation; three times each."""
+    steps = ("OFFER_CHANNEL", "GPADL_HEADER", "GPADL_CREATED", "OPEN_CHANNEL", "OPEN_CHANNEL_RESULT", "open")
+    devices = ("heartbeat,interval=20", "shutdown", "timesync,interval=20", "kvp", "balloon", "load")
+    with start(host, append="load=1", devices=devices) as guest:
+        wait_for_line(guest, "services: at=start time_set", 30, 0)
+
+        def count(message):
+            return [name for _, name, _ in guest.messages()].count(message)
+
+        def is_open(name):
+            return guest.figures(f"device {name} statistics")["state"] == "active"
+
+        for name in DEVICES:
+            for step in steps:
+                for turn in range(3):
+                    guest.command(f"rescind {name}")
+                    before = count(step)
+                    guest.command(f"offer {name}")
+                    if step == "open":
+                        guest.wait_until(lambda: is_open(name) or None, 30, f"{name} to open")
+                        time.sleep(0.05 * turn)
+                    else:
+                        guest.wait_until(lambda: count(step) > before or None, 30, f"{step} of {name}")
+        guest.wait_until(lambda: all(is_open(name) for name in DEVICES) or None, 60, "all to be open")
+        answered = guest.figures("device heartbeat status")["answered"]
+        guest.wait_until(lambda: guest.figures("device heartbeat status")["answered"] > answered + 10 or None, 30, "heartbeats")
+        guest.wait_until(lambda: guest.figures("device kvp status")["state"] == "idle" or None, 30, "a version of kvp")
+        guest.device("kvp", "get guest application")
+        guest.wait_happened("get guest: application=services")
+        guest.device("timesync", "step 100")
+        wait_for_line(guest, r"it was (99|100)\.\d+ s behind", 30, 0)
+        guest.wait_until(lambda: guest.figures("device load status")["received"] > 100 or None, 30, "a load")
+        guest.device("shutdown", "shutdown")
+        expect(has_ended(guest) == 0, "it left with another status", guest)
+    # That a device went away while it was opened is said, and that an answer came too late for that.
+    complaints = [line for line in lines_with(guest, "warning:|panic:")
+                  if "not opened, status 0xc00002b6" not in line and "unexpected message: " not in line]
+    expect(not complaints, f"the guest complains: {complaints}", guest)
+
+
+def test_commands_that_are_none_are_refused(host):
+    with start(host) as guest:
+        guest.wait_happened("kvp: version 4.0")
+        for name, line in (("heartbeat", "beat"), ("timesync", "step"), ("kvp", "set external key"), ("shutdown", "shutdown now"),
+                           ("balloon", "resize all"), ("load", "run 1 1 1")):
+            try:
+                guest.device(name, line)
+                expect(False, f"{name} takes '{line}'", guest)
+            except VmmError:
+                pass
+        guest.command("quit")
