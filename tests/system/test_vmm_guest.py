@@ -36,12 +36,15 @@ def test_commands_reach_the_devices_and_take_them_away(host):
         guest.console.wait_for("hello: pages at=start")
         expect(guest.command("devices") == ["echo-sample offered"], "it is not in the list", guest)
         expect(guest.figures("bus")["version"] == "6.0", "the bus has another version", guest)
+        exits = guest.figures("exits 0")
+        expect(exits["exits"] > exits["hypercalls"] > 0, f"KVM counted {exits}", guest)
+        expect(guest.figures("registers")["processor"] == 0, "it has no processor 0", guest)
         guest.command("rescind echo-sample")
         expect(guest.command("devices") == ["echo-sample not offered"], "it is still offered", guest)
         guest.wait_until(lambda: True if any(name == "RELID_RELEASED" for _, name, _ in guest.messages()) else None, 20,
                          "the guest to release the channel's number")
         guest.command("offer echo-sample")
-        for line in ("devicse", "device", "device nobody status", "rescind nobody", "devices now"):
+        for line in ("devicse", "device", "device nobody status", "rescind nobody", "devices now", "exits 7", "save"):
             try:
                 guest.command(line)
                 expect(False, f"'{line}' is taken", guest)

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/vmm/kvm_stats.h"
 #include "tests/vmm/machine.h"
 #include "tests/vmm/snapshot.h"
 
@@ -127,6 +128,27 @@ static bool print_registers(char *rest)
     return true;
 }
 
+static void print_counter(void *context, const char *name, uint64_t value)
+{
+    (void)context;
+    host_print(&reply, "%s=%" PRIu64, name, value);
+}
+
+static bool print_exits(char *rest)
+{
+    UINT64 processor;
+
+    if (!host_number(rest, &processor) || processor >= control.machine->vcpu_count) {
+        host_print(&reply, "there is no processor '%s'", rest);
+        return false;
+    }
+    if (!kvm_stats_read(control.machine->vcpus[processor].stats, print_counter, NULL)) {
+        host_print(&reply, "this machine's KVM does not tell");
+        return false;
+    }
+    return true;
+}
+
 static bool quit(char *rest)
 {
     (void)rest;
@@ -147,6 +169,7 @@ static const struct {
      "the guest stands still and is written to a file for --resume; 'continue' lets it go on",
      save},
     {"continue", "", "and go on", continue_processors},
+    {"exits", "PROCESSOR", "what KVM counts of it: exits, interrupts, hypercalls", print_exits},
     {"registers", "", "where each processor is", print_registers},
     {"quit", "", "ends the guest and this program", quit},
     {"help", "", "this list", help},

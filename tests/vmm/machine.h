@@ -8,7 +8,7 @@
  * devices and everything that is not marked, and one for each virtual processor, which runs the
  * guest and what its I/O ports do.
  *
- *   kvm.c, cpuid.c, vcpu.c   KVM's machine and processors
+ *   kvm.c, cpuid.c, vcpu.c, kvm_stats.c   KVM's machine and processors
  *   guest_memory.c           memory, and its frames in any order as one piece
  *   synic.c, hypercall.c     the hypervisor's interface as far as KVM leaves it to us
  *   bus.c, devices.c         VMBus: vmbus/server with KVM below and KMCL's servers above

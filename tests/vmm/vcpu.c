@@ -10,6 +10,7 @@
 #include "kernel/wait.h"
 #include "tests/vmm/cpuid.h"
 #include "tests/vmm/hypercall.h"
+#include "tests/vmm/kvm_stats.h"
 #include "tests/vmm/machine.h"
 
 /* Takes a thread out of the guest. */
@@ -50,6 +51,7 @@ void vcpu_create(struct vcpu *vcpu, struct machine *machine, uint32_t index)
         die("KVM: virtual processor %u: %s", index, strerror(errno));
     }
     vcpu->run = run;
+    vcpu->stats = kvm_stats_open(vcpu->file);
     (void)kvm_must(vcpu->file, KVM_ENABLE_CAP, &synic, "a SynIC");
     cpuid_set(&machine->kvm, vcpu->file, index, machine->vcpu_count,
               !machine->options->without_timers);

@@ -18,6 +18,7 @@ struct vcpu {
     struct machine *machine;
     uint32_t index;
     int file;
+    int stats; /* kvm_stats.h */
     struct kvm_run *run;
     pthread_t thread;
     struct synic synic;
