@@ -15,6 +15,7 @@
 #define MEMORY_MINIMUM 16u
 #define MEMORY_MAXIMUM 1024u
 #define LIMIT_DEFAULT  60u
+#define JITTER_MAXIMUM 10000u
 
 static struct configuration read;
 
@@ -88,6 +89,7 @@ void configuration_read(struct boot_info *info)
     read.spare = number("spare", 0, 0, MEMORY_MAXIMUM) * MEBIBYTE;
     read.version = (uint32_t)number("version", VMBUS_VERSION_6_0, 0, UINT32_MAX);
     read.limit = number("limit", LIMIT_DEFAULT, 1, UINT32_MAX);
+    read.jitter = number("jitter", 0, 0, JITTER_MAXIMUM);
     read.silent = is_there("silent");
     read.trace = is_there("trace");
     read.firmware = is_there("firmware");

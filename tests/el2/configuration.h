@@ -47,6 +47,7 @@ struct configuration {
     uint64_t spare;      /* that it may get, bytes */
     uint32_t version;    /* of the bus, the highest */
     uint64_t limit;      /* seconds */
+    uint64_t jitter;     /* microseconds, see processor.c; 0: none */
     bool silent;         /* words that tell of features are zero */
     bool trace;
     bool firmware; /* the guest starts with UEFI */

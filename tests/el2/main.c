@@ -5,6 +5,8 @@
  *
  *   delivery=at-once|at-wait|parallel  when it works on what the guest did
  *                                      (configuration.h)
+ *   jitter=MICROSECONDS                with delivery=parallel: it never sleeps, and begins to work
+ *                                      so much later at the most
  *   processors=N                       of the guest, 1 to 4
  *   memory=MIB                         of the guest
  *   firmware                           it starts with UEFI firmware, in a machine like QEMU's own

@@ -149,9 +149,38 @@ void processors_notify_host(void)
     }
 }
 
+/*
+ * A host that sleeps is slow: whatever it does, the guest has long gone to sleep too. To meet the
+ * guest at any of its instructions it stays awake, and takes its time by chance.
+ */
+static _Noreturn void run_host_awake(uint64_t jitter)
+{
+    uint64_t chance = arch_counter() | 1;
+
+    for (;;) {
+        while (!bus_is_pending() && executive_deadline() > arch_counter() &&
+               !atomic_load_explicit(&guest_ended, memory_order_acquire)) {
+            arch_relax();
+        }
+        /* Marsaglia, "Xorshift RNGs", 2003. */
+        chance ^= chance << 13;
+        chance ^= chance >> 7;
+        chance ^= chance << 17;
+        for (const uint64_t end = arch_counter() + chance % jitter; arch_counter() < end;) {
+        }
+        executive_run();
+    }
+}
+
 static _Noreturn void run_host(uint32_t index)
 {
+    const uint64_t jitter = configuration()->jitter * arch_counter_frequency() / 1000000;
+
     gic_prepare_host_processor(index);
+    if (jitter != 0) {
+        executive_run(); /* its start, which nothing is pending for */
+        run_host_awake(jitter);
+    }
     for (;;) {
         /* Whatever happens from here on ends the wait below. */
         gic_wake_acknowledge(index);
