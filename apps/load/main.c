@@ -3,11 +3,17 @@
  * Measures a channel, and loads it: sends messages to a load device (drivers/load) and prints what
  * that took. Words of the command line:
  *
- *   sizes=64,1500   bytes of a message, one run each
- *   bursts=1,8,64   packets that go out at a time, one run each
- *   packets=10000   in each run
- *   seconds=<n>     instead of these runs: one that lasts so long, of the first size and burst,
- * with a line a second wait=<n>        seconds to wait for the device (10)
+ *   sizes=64,1500  bytes of a message, one run each
+ *
+ *   bursts=1,8,64  packets that go out at a time, one run each
+ *
+ *   packets=10000  in each run
+ *
+ *   seconds=n      instead of these runs: one that lasts so long, of the first size and burst
+ *
+ *   report=0       without a line for each of these seconds, since it costs exits to the host
+ *
+ *   wait=10        seconds to wait for the device
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -116,6 +122,7 @@ static int run(const struct load_parameters *parameters)
 /* A device that goes away ends a run; it begins anew when the device is there again. */
 static int run_for(struct load_parameters *parameters, uint64_t end)
 {
+    const bool report = command_line_number("report", 1) != 0;
     struct load_progress progress = {.lost = 0};
     const uint64_t before = interrupts();
     bool faultless = true;
@@ -127,7 +134,9 @@ static int run_for(struct load_parameters *parameters, uint64_t end)
         (void)load_start(parameters); /* not if it runs */
         (void)event_wait(&never, clock_after(CLOCK_SECOND));
         load_progress(&progress);
-        print("now", parameters, &progress, interrupts() - before);
+        if (report) {
+            print("now", parameters, &progress, interrupts() - before);
+        }
         faultless = faultless && progress.wrong == 0 && progress.malformed == 0 &&
                     progress.gaps == 0 && progress.repeats == 0;
     }

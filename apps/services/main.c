@@ -4,11 +4,15 @@
  * was off, key-value pairs of the host, and a shutdown that the application is asked about first.
  * Words of the command line:
  *
- *   run=<seconds>    how long to stay (default: until the host ends it)
- *   hostname=<name>  what the host is told
- *   refuse=1         says no to a shutdown
- *   later=<seconds>  says yes to a shutdown, but only after so long
- *   load=1           loads a load device meanwhile (drivers/load)
+ *   run=n         seconds to stay (else: until the host ends it)
+ *
+ *   hostname=x    what the host is told
+ *
+ *   refuse=1      says no to a shutdown
+ *
+ *   later=n       says yes to a shutdown, but only after so many seconds
+ *
+ *   load=1        loads a load device meanwhile (drivers/load)
  */
 #include <inttypes.h>
 #include <stdbool.h>
