@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Our guest on our own VMM: both ends are ours, KVM is between them."""
 import os
+import re
 
 from figures import expect, image, lines_with
 from host import NO_STATUS, HostError, VmmError
@@ -22,6 +23,16 @@ def test_the_guest_connects_exchanges_packets_and_leaves_with_unload(host):
     expect(messages[0][2]["version"] == "6.0" and messages[1][2]["supported"] == "1", f"contact: {messages[:2]}", guest)
     expect(names[-2:] == ["UNLOAD", "UNLOAD_COMPLETE"], f"the conversation ends with {names[-2:]}", guest)
     expect(names.count("OPEN_CHANNEL") == 1 and "CLOSE_CHANNEL" in names, f"channels: {names}", guest)
+
+
+def test_each_packet_is_traced_on_demand(host):
+    rounds = 40
+    with host.start_vmm(echo_image(host), append=f"rounds={rounds}", trace=False, arguments=("--trace-packets",)) as guest:
+        expect(guest.wait(30) == 0, "the guest failed", guest)
+    packets = re.findall(r"\] channel 1 guest (->|<-) (\S+) type=\d+ id=(0x[0-9a-f]+) .*payload=(\d+):", guest.errors)
+    requests = [(number, size) for sender, kind, number, size in packets if (sender, kind) == ("->", "in-band")]
+    answers = [(number, size) for sender, kind, number, size in packets if (sender, kind) == ("<-", "completion")]
+    expect(len(requests) == rounds and requests == answers and len(packets) == 2 * rounds, f"the packets are {packets}", guest)
 
 
 def test_an_older_bus_and_a_second_processor(host):

@@ -7,6 +7,7 @@
 
 #include "tests/vmm/machine.h"
 #include "tests/vmm/trace.h"
+#include "tests/vmm/trace_packets.h"
 
 /* ---- guest memory ---- */
 
@@ -50,7 +51,14 @@ static bool event(void *context, uint32_t vp, uint32_t flag)
 {
     struct synic *synic = synic_of(context, vp);
 
+    trace_packets_signalled(flag);
     return synic != NULL && synic_event(synic, flag);
+}
+
+/* The number of the channel behind a connection id. */
+static uint32_t relid_of(uint32_t connection_id)
+{
+    return connection_id - VMBUS_SERVER_CONNECTION_ID_BASE;
 }
 
 /* ---- doorbells: signals that KVM counts without leaving the guest's processor ---- */
@@ -67,6 +75,7 @@ static void rung(void *context)
 {
     const struct doorbell *doorbell = context;
 
+    trace_packets_signalled(relid_of(doorbell->connection_id));
     (void)vmbus_server_signal(doorbell->bus->server, doorbell->connection_id, 0);
 }
 
@@ -119,10 +128,14 @@ static void doorbell_remove(struct bus *bus, uint32_t connection_id)
 
 static void doorbell(void *context, uint32_t connection_id, bool wanted)
 {
+    struct bus *bus = context;
+
     if (wanted) {
-        doorbell_add(context, connection_id);
+        trace_packets_opened(bus->server, relid_of(connection_id));
+        doorbell_add(bus, connection_id);
     } else {
-        doorbell_remove(context, connection_id);
+        doorbell_remove(bus, connection_id);
+        trace_packets_closed(relid_of(connection_id));
     }
 }
 
@@ -164,6 +177,7 @@ static void signal(void *context)
 {
     struct guest_call *call = context;
 
+    trace_packets_signalled(relid_of(call->connection_id));
     call->status = vmbus_server_signal(call->bus->server, call->connection_id, call->flag);
 }
 

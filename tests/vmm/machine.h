@@ -13,7 +13,7 @@
  *   synic.c, hypercall.c     the hypervisor's interface as far as KVM leaves it to us
  *   bus.c, devices.c         VMBus: vmbus/server with KVM below and KMCL's servers above
  *   host_machine.c           what those ask of the machine
- *   control.c, trace.c       commands from outside; what goes over the bus
+ *   control.c, trace.c, trace_packets.c   commands from outside; what goes over the bus
  *   ports.c, serial.c, platform.c   a PC's devices
  *   snapshot.c, snapshot_file.c, vcpu_state.c   all of it to a file, and back
  *   boot.c, acpi.c           how a kernel is loaded and told of the machine

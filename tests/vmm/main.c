@@ -4,6 +4,7 @@
 
 #include "tests/vmm/machine.h"
 #include "tests/vmm/trace.h"
+#include "tests/vmm/trace_packets.h"
 
 #define EXIT_FAULT 4 /* even, as every end that is no status of the guest */
 
@@ -29,6 +30,9 @@ int main(int count, char **words)
     options_parse(&options, count, words);
     if (options.trace) {
         trace_start();
+    }
+    if (options.trace_packets) {
+        trace_packets_start();
     }
     machine_create(&machine, &options);
     return exit_status(machine_run(&machine));

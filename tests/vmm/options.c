@@ -118,6 +118,13 @@ static void set_without_timers(struct options *options, const char *name, const 
     options->without_timers = true;
 }
 
+static void set_trace_packets(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    options->trace_packets = true;
+}
+
 static void help(struct options *options, const char *name, const char *value);
 
 static const struct {
@@ -151,6 +158,7 @@ static const struct {
      "no synthetic timers (Linux 6.12 cannot unload hv_vmbus while it uses them)",
      set_without_timers},
     {"trace", NULL, "each message of the bus, decoded, on standard error", set_trace},
+    {"trace-packets", NULL, "each packet in a channel's rings, likewise", set_trace_packets},
     {"help", NULL, "this text", help},
 };
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))

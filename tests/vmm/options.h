@@ -29,6 +29,7 @@ struct options {
     const char *control; /* name of a socket */
     int control_file;    /* an open socket; -1: none */
     bool trace;
+    bool trace_packets;
     bool without_timers;
 };
 

@@ -252,6 +252,26 @@ struct ring_writer *vmbus_server_outgoing(struct vmbus_server_channel *channel)
     return &channel->outgoing;
 }
 
+bool vmbus_server_rings(struct vmbus_server *server, uint32_t relid, struct vmbus_server_rings *out)
+{
+    enum irql previous = server_lock(server);
+    struct vmbus_server_channel *channel = server_channel_known(server, relid);
+    bool is_open = channel != NULL && channel->doorbell && channel->ring_memory != NULL;
+
+    if (is_open) {
+        *out = (struct vmbus_server_rings){
+            .incoming = channel->incoming.control,
+            .incoming_data = channel->incoming.data,
+            .incoming_size = channel->incoming.size,
+            .outgoing = channel->outgoing.control,
+            .outgoing_data = channel->outgoing.data,
+            .outgoing_size = channel->outgoing.size,
+        };
+    }
+    server_unlock(server, previous);
+    return is_open;
+}
+
 /* Unmaps the rings, if they are mapped. The owner is opening or closing, and does nothing else. */
 static void unmap_rings(struct vmbus_server_channel *channel)
 {

@@ -344,6 +344,21 @@ enum vmbus_server_restored vmbus_server_restore(struct vmbus_server *server, con
 
 /* ---- reports ---- */
 
+/* The rings of an open channel, for a trace that only looks; they are the channel's owner's. */
+struct vmbus_server_rings {
+    struct ring_control *incoming; /* that the guest writes */
+    unsigned char *incoming_data;
+    uint32_t incoming_size;
+    struct ring_control *outgoing;
+    unsigned char *outgoing_data;
+    uint32_t outgoing_size;
+};
+
+/* Valid from the machine's doorbell(wanted) to its doorbell(not wanted), on the thread that gets
+ * these. False: no channel of this number is open. */
+bool vmbus_server_rings(struct vmbus_server *server, uint32_t relid,
+                        struct vmbus_server_rings *out);
+
 struct vmbus_server_statistics {
     uint64_t messages;            /* taken */
     uint64_t messages_refused;    /* HV_STATUS_INSUFFICIENT_BUFFERS */
