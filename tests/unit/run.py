@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 LIMIT_SECONDS = 120  # a program; sanitized tests take a second or two
+EMULATED_FACTOR = 5  # for one that an emulator runs
 ENVIRONMENT = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:strict_string_checks=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -21,13 +22,14 @@ ENVIRONMENT = {
 
 def run(program, runner=()):
     """Returns the program's output, and {test: passed}."""
+    limit = LIMIT_SECONDS * (EMULATED_FACTOR if runner else 1)
     try:
-        done = subprocess.run([*runner, program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS,
+        done = subprocess.run([*runner, program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit,
                               env={**os.environ, **ENVIRONMENT}, stdin=subprocess.DEVNULL)
         output, status = done.stdout.decode(errors="replace"), done.returncode
     except subprocess.TimeoutExpired as late:
         output = (late.stdout or b"").decode(errors="replace")
-        output += f"\n{program}: not done after {LIMIT_SECONDS} s, ended\n"
+        output += f"\n{program}: not done after {limit} s, ended\n"
         status = -1
 
     name = os.path.basename(program)
