@@ -1,82 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a channel: what each message of the guest and each call of the owner does in each
  * state. The guest is played by hand. */
-#include "tests/unit/server/device.h"
-
-#include <stdlib.h>
-
-#define RELID       3u
-#define OPEN_RESULT 6u
-#define TORNDOWN    12u
-#define RESCIND     2u
-#define OFFER       1u
-#define CREATED     10u
-
-static struct device device;
-static uint8_t *rings;
-
-static struct vmbus_server_statistics counts(void)
-{
-    struct vmbus_server_statistics out;
-
-    vmbus_server_statistics(loopback_server, &out);
-    return out;
-}
-
-/* A device that is offered, and the memory of its rings with a GPADL. */
-static void start(void)
-{
-    device_start(&device, RELID);
-    guest_connect(VMBUS_VERSION_5_3);
-    rings = pages_allocate_zeroed(RING_PAGES);
-    assert_true(guest_gpadl(RELID, RELID, rings, RING_PAGES));
-    loopback_log_clear();
-}
-
-static void open_it(void)
-{
-    guest_open(RELID, 7, RELID, 2);
-    loopback_log_clear();
-}
-
-static void finish(void)
-{
-    device.waits = false;
-    if (device.channel != NULL) {
-        if (device_state(&device) == VMBUS_SERVER_CLOSING) {
-            vmbus_server_close_done(device.channel);
-        }
-        vmbus_server_revoke(device.channel);
-    }
-    assert_null(device.channel);
-    guest_unload();
-    pages_free(rings, RING_PAGES);
-}
-
-/* Puts the channel into a state, from OFFERED. */
-static void bring_to(enum vmbus_server_state state)
-{
-    switch (state) {
-    case VMBUS_SERVER_OPENING:
-        device.waits = true;
-        open_it();
-        break;
-    case VMBUS_SERVER_OPEN:
-        open_it();
-        break;
-    case VMBUS_SERVER_CLOSING:
-        open_it();
-        device.waits = true;
-        guest_close(RELID);
-        break;
-    default:
-        break;
-    }
-    assert_int_equal(device_state(&device), state);
-    device.call_count = 0;
-    memset(device.calls, 0, sizeof(device.calls));
-    loopback_log_clear();
-}
+#include "tests/unit/server/channel.h"
 
 static void states_have_names(void **state)
 {
@@ -99,7 +24,7 @@ static void an_open_brings_its_data_and_its_answer(void **state)
     };
 
     (void)state;
-    start();
+    start_device();
     memset(open.user_data, 0x77, sizeof(open.user_data));
     assert_int_equal(guest_post(&open, sizeof(open)), HV_STATUS_SUCCESS);
     expect_answer(OPEN_RESULT, RELID, 0xABCD, 0);
@@ -111,7 +36,7 @@ static void an_open_brings_its_data_and_its_answer(void **state)
     assert_false(device.request.restored);
     assert_int_equal(loopback_maps(), 1);
     assert_true(loopback_doorbell(0x2003));
-    finish();
+    finish_channel();
 }
 
 /* Pages of the ring, where its second half starts, and whether that can be. */
@@ -126,7 +51,7 @@ static void opens_with_wrong_rings_are_refused(void **state)
     };
 
     (void)state;
-    start();
+    start_device();
     for (uint32_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         guest_open(RELID, i, wrong[i].gpadl, wrong[i].downstream);
         expect_answer(OPEN_RESULT, RELID, i, FAILURE);
@@ -134,7 +59,7 @@ static void opens_with_wrong_rings_are_refused(void **state)
     }
     expect_calls(&device, "");
     assert_int_equal(counts().opens_refused, sizeof(wrong) / sizeof(wrong[0]));
-    finish();
+    finish_channel();
 }
 
 static void only_one_range_of_whole_pages_can_be_rings(void **state)
@@ -142,7 +67,7 @@ static void only_one_range_of_whole_pages_can_be_rings(void **state)
     uint64_t words[12] = {0};
 
     (void)state;
-    start();
+    start_device();
     uint64_t frame = page_frame_of(rings);
     /* From an offset; not whole pages; two ranges. */
     words[0] = (4 * PAGE_SIZE - 8) | (uint64_t)8 << 32;
@@ -163,13 +88,13 @@ static void only_one_range_of_whole_pages_can_be_rings(void **state)
         guest_open(RELID, 1, id, 2);
         expect_answer(OPEN_RESULT, RELID, 1, FAILURE);
     }
-    finish();
+    finish_channel();
 }
 
 static void rings_that_cannot_be_mapped_are_refused(void **state)
 {
     (void)state;
-    start();
+    start_device();
     loopback.map_fail = 1;
     guest_open(RELID, 1, RELID, 2);
     expect_answer(OPEN_RESULT, RELID, 1, FAILURE);
@@ -192,13 +117,13 @@ static void rings_that_cannot_be_mapped_are_refused(void **state)
     assert_int_equal(device_state(&device), VMBUS_SERVER_OFFERED);
     guest_open(RELID, 4, RELID, 2);
     expect_answer(OPEN_RESULT, RELID, 4, 0);
-    finish();
+    finish_channel();
 }
 
 static void a_second_open_is_dropped(void **state)
 {
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_OPENING);
     guest_open(RELID, 8, RELID, 2);
     expect_silence();
@@ -208,13 +133,13 @@ static void a_second_open_is_dropped(void **state)
     expect_silence();
     expect_calls(&device, "");
     assert_int_equal(counts().messages_unexpected, 2);
-    finish();
+    finish_channel();
 }
 
 static void a_close_while_opening_ends_both(void **state)
 {
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_OPENING);
     guest_close(RELID);
     expect_calls(&device, "c");
@@ -224,13 +149,13 @@ static void a_close_while_opening_ends_both(void **state)
     vmbus_server_close_done(device.channel);
     expect_silence();
     assert_int_equal(device_state(&device), VMBUS_SERVER_OFFERED);
-    finish();
+    finish_channel();
 }
 
 static void a_close_between_map_and_answer_unmaps(void **state)
 {
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_OPENING);
     assert_int_equal(vmbus_server_map_rings(device.channel), VMBUS_OK);
     assert_int_equal(vmbus_server_map_rings(device.channel), VMBUS_BAD_STATE);
@@ -241,13 +166,13 @@ static void a_close_between_map_and_answer_unmaps(void **state)
     vmbus_server_close_done(device.channel);
     assert_int_equal(loopback_maps(), 0);
     expect_silence();
-    finish();
+    finish_channel();
 }
 
 static void an_owner_who_did_not_map_cannot_open(void **state)
 {
     (void)state;
-    start();
+    start_device();
     assert_int_equal(vmbus_server_map_rings(device.channel), VMBUS_BAD_STATE);
     assert_int_equal(vmbus_server_open_done(device.channel, 0), VMBUS_BAD_STATE);
     assert_int_equal(vmbus_server_open_done(device.channel, 5), VMBUS_BAD_STATE);
@@ -256,13 +181,13 @@ static void an_owner_who_did_not_map_cannot_open(void **state)
     expect_silence();
     assert_int_equal(vmbus_server_open_done(device.channel, 0xC0000001), VMBUS_OK);
     expect_answer(OPEN_RESULT, RELID, 7, 0xC0000001);
-    finish();
+    finish_channel();
 }
 
 static void a_refusal_after_mapping_unmaps(void **state)
 {
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_OPENING);
     assert_int_equal(vmbus_server_map_rings(device.channel), VMBUS_OK);
     assert_int_equal(vmbus_server_open_done(device.channel, 9), VMBUS_OK);
@@ -271,13 +196,13 @@ static void a_refusal_after_mapping_unmaps(void **state)
     expect_answer(OPEN_RESULT, RELID, 7, 9);
     vmbus_server_raise(device.channel);
     assert_int_equal(loopback_events(RELID), 0);
-    finish();
+    finish_channel();
 }
 
 static void the_rings_of_an_open_channel_are_not_given_back(void **state)
 {
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_OPEN);
     guest_teardown(RELID, RELID);
     expect_silence();
@@ -288,13 +213,13 @@ static void the_rings_of_an_open_channel_are_not_given_back(void **state)
     expect_silence();
     vmbus_server_close_done(device.channel);
     expect_answer(TORNDOWN, RELID, 0, 0);
-    finish();
+    finish_channel();
 }
 
 static void a_refused_open_gives_rings_back_that_were_asked_for(void **state)
 {
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_OPENING);
     guest_teardown(RELID, RELID);
     expect_silence();
@@ -304,13 +229,13 @@ static void a_refused_open_gives_rings_back_that_were_asked_for(void **state)
     assert_int_equal(loopback_count_to_guest(OPEN_RESULT), 1);
     guest_open(RELID, 8, RELID, 2);
     assert_int_equal(loopback_word(loopback_to_guest(OPEN_RESULT, 1), 16), FAILURE);
-    finish();
+    finish_channel();
 }
 
 static void an_open_while_closing_is_answered_after_it(void **state)
 {
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_CLOSING);
     guest_open(RELID, 21, RELID, 2);
     guest_open(RELID, 22, RELID, 2); /* one is enough */
@@ -320,13 +245,13 @@ static void an_open_while_closing_is_answered_after_it(void **state)
     expect_answer(OPEN_RESULT, RELID, 21, 0);
     expect_calls(&device, "o");
     assert_int_equal(counts().messages_unexpected, 1);
-    finish();
+    finish_channel();
 }
 
 static void a_close_takes_back_an_open_that_waits(void **state)
 {
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_CLOSING);
     guest_open(RELID, 21, RELID, 2);
     guest_close(RELID);
@@ -334,13 +259,13 @@ static void a_close_takes_back_an_open_that_waits(void **state)
     expect_silence();
     assert_int_equal(device_state(&device), VMBUS_SERVER_OFFERED);
     assert_int_equal(counts().messages_unexpected, 0);
-    finish();
+    finish_channel();
 }
 
 static void an_open_that_waits_fails_if_its_rings_were_torn_down(void **state)
 {
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_CLOSING);
     guest_open(RELID, 21, RELID, 2);
     guest_teardown(RELID, RELID);
@@ -348,13 +273,13 @@ static void an_open_that_waits_fails_if_its_rings_were_torn_down(void **state)
     assert_int_equal(loopback_word(loopback_to_guest(0, 0), 0), TORNDOWN);
     assert_int_equal(loopback_word(loopback_to_guest(0, 1), 0), OPEN_RESULT);
     assert_int_equal(loopback_word(loopback_to_guest(0, 1), 16), FAILURE);
-    finish();
+    finish_channel();
 }
 
 static void closing_what_is_not_open_is_a_mistake(void **state)
 {
     (void)state;
-    start();
+    start_device();
     guest_close(RELID);
     guest_close(RELID + 1);
     guest_close(0);
@@ -363,13 +288,13 @@ static void closing_what_is_not_open_is_a_mistake(void **state)
     guest_close(RELID);
     assert_int_equal(counts().messages_unexpected, 5);
     expect_calls(&device, "");
-    finish();
+    finish_channel();
 }
 
 static void a_channel_can_be_opened_again_and_again(void **state)
 {
     (void)state;
-    start();
+    start_device();
     for (uint32_t i = 0; i < 5; i++) {
         memset(rings, 0, RING_PAGES * PAGE_SIZE);
         guest_open(RELID, i, RELID, 2);
@@ -378,7 +303,7 @@ static void a_channel_can_be_opened_again_and_again(void **state)
         expect_silence();
         expect_calls(&device, "oc");
     }
-    finish();
+    finish_channel();
 }
 
 /* ---- events ---- */
@@ -386,7 +311,7 @@ static void a_channel_can_be_opened_again_and_again(void **state)
 static void events_are_for_open_channels_only(void **state)
 {
     (void)state;
-    start();
+    start_device();
     assert_int_equal(vmbus_server_signal(loopback_server, 0x2003, 0), HV_STATUS_SUCCESS);
     bring_to(VMBUS_SERVER_OPENING);
     assert_int_equal(vmbus_server_signal(loopback_server, 0x2003, 0), HV_STATUS_SUCCESS);
@@ -398,7 +323,7 @@ static void events_are_for_open_channels_only(void **state)
     guest_close(RELID);
     assert_int_equal(vmbus_server_signal(loopback_server, 0x2003, 0), HV_STATUS_SUCCESS);
     assert_int_equal(device.events, 1);
-    finish();
+    finish_channel();
 }
 
 static void wild_doorbells_ring_nowhere(void **state)
@@ -407,7 +332,7 @@ static void wild_doorbells_ring_nowhere(void **state)
                                     0x2004, 0x27FF, 0x2800, 0x2803, 0x1FFF, 0x80002003, UINT32_MAX};
 
     (void)state;
-    start();
+    start_device();
     bring_to(VMBUS_SERVER_OPEN);
     for (size_t i = 0; i < sizeof(wild) / sizeof(wild[0]); i++) {
         assert_int_equal(vmbus_server_signal(loopback_server, wild[i], 0),
@@ -415,14 +340,14 @@ static void wild_doorbells_ring_nowhere(void **state)
     }
     assert_int_equal(counts().signals_unknown, sizeof(wild) / sizeof(wild[0]));
     assert_int_equal(device.events, 0);
-    finish();
+    finish_channel();
 }
 
 static void flags_go_where_the_guest_wants_them(void **state)
 {
     (void)state;
     loopback.processors = 3;
-    start();
+    start_device();
     vmbus_server_raise(device.channel);
     assert_int_equal(loopback_events(RELID), 0);
     bring_to(VMBUS_SERVER_OPEN);
@@ -447,13 +372,13 @@ static void flags_go_where_the_guest_wants_them(void **state)
     expect_answer(24, RELID, FAILURE, 0);
     vmbus_server_raise(device.channel);
     assert_int_equal(loopback_events(RELID), 2);
-    finish();
+    finish_channel();
 }
 
 static void a_guest_that_polls_gets_no_flags(void **state)
 {
     (void)state;
-    start();
+    start_device();
     (void)guest_words(5, 148, RELID, 1, RELID, UINT32_MAX, 2);
     expect_answer(OPEN_RESULT, RELID, 1, 0);
     assert_int_equal(device.request.target_vp, UINT32_MAX);
@@ -463,419 +388,7 @@ static void a_guest_that_polls_gets_no_flags(void **state)
     (void)guest_words(22, 16, RELID, 0, 0, 0, 0); /* until it thinks better of it */
     vmbus_server_raise(device.channel);
     assert_int_equal(loopback_events(RELID), 1);
-    finish();
-}
-
-/* ---- revoking ---- */
-
-static void an_offer_taken_back_before_the_guest_knows_leaves_no_trace(void **state)
-{
-    (void)state;
-    device_start(&device, RELID);
-    vmbus_server_revoke(device.channel);
-    assert_null(device.channel);
-    guest_connect(VMBUS_VERSION_5_3);
-    guest_contact(VMBUS_VERSION_5_3);
-    device_start(&device, RELID);
-    vmbus_server_revoke(device.channel);
-    loopback_log_clear();
-    (void)guest_words(3, 8, 0, 0, 0, 0, 0);
-    assert_int_equal(loopback_count_to_guest(OFFER), 0);
-}
-
-static void a_revoke_in_each_state_ends_the_channel(void **state)
-{
-    static const struct {
-        enum vmbus_server_state from;
-        const char *calls;
-    } cases[] = {
-        {VMBUS_SERVER_OFFERED, "r"},
-        {VMBUS_SERVER_OPENING, "cr"},
-        {VMBUS_SERVER_OPEN, "cr"},
-        {VMBUS_SERVER_CLOSING, "r"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        start();
-        bring_to(cases[i].from);
-        struct vmbus_server_channel *channel = device.channel;
-        vmbus_server_revoke(channel);
-        expect_answer(RESCIND, RELID, 0, 0);
-        if (device.waits) {
-            vmbus_server_close_done(channel);
-        }
-        expect_calls(&device, cases[i].calls);
-        assert_null(device.channel);
-        assert_int_equal(loopback_maps(), 0);
-        /* Late messages of a guest that has not read it yet are no mistakes. */
-        guest_open(RELID, 99, RELID, 2);
-        guest_close(RELID);
-        expect_silence();
-        assert_int_equal(counts().messages_unexpected, 0);
-        assert_false(guest_gpadl(RELID, 55, rings, 1));
-        loopback_log_clear();
-        guest_teardown(RELID, RELID);
-        expect_answer(TORNDOWN, RELID, 0, 0);
-        guest_release(RELID);
-        expect_silence();
-        guest_release(RELID); /* gone: whose number is it? */
-        assert_int_equal(counts().messages_unexpected, 1);
-        guest_unload();
-        pages_free(rings, RING_PAGES);
-        loopback_end();
-        loopback_start(NULL);
-    }
-}
-
-static void a_number_given_back_early_waits_for_the_owner(void **state)
-{
-    struct device again;
-
-    (void)state;
-    start();
-    bring_to(VMBUS_SERVER_OPEN);
-    device.waits = true;
-    struct vmbus_server_channel *channel = device.channel;
-    vmbus_server_revoke(channel);
-    loopback_log_clear();
-    guest_release(RELID);
-    guest_open(RELID, 1, RELID, 2);
-    assert_int_equal(counts().messages_unexpected, 1);
-    device_start(&again, RELID);
-    assert_int_equal(device_state(&again), VMBUS_SERVER_WAITING);
-    expect_silence();
-    assert_int_equal(loopback_maps(), 1);
-    vmbus_server_close_done(channel);
-    expect_calls(&device, "cr");
-    assert_int_equal(loopback_maps(), 0);
-    assert_int_equal(loopback_word(loopback_to_guest(OFFER, 0), 184), RELID);
-    loopback_log_clear();
-    vmbus_server_revoke(again.channel);
-    expect_answer(RESCIND, RELID, 0, 0);
-    finish();
-}
-
-static void the_number_of_an_open_channel_is_not_given_back_unasked(void **state)
-{
-    (void)state;
-    start();
-    bring_to(VMBUS_SERVER_OPEN);
-    guest_release(RELID);
-    guest_release(0);
-    guest_release(2047);
-    guest_release(2048);
-    assert_int_equal(counts().messages_unexpected, 4);
-    assert_int_equal(device_state(&device), VMBUS_SERVER_OPEN);
-    finish();
-}
-
-static void a_device_comes_back_under_its_number_when_that_is_free(void **state)
-{
-    struct device again;
-    struct device other;
-
-    (void)state;
-    start();
-    vmbus_server_revoke(device.channel);
-    loopback_log_clear();
-    device_start(&again, RELID);
-    device_start(&other, 0);
-    assert_int_equal(device_relid(&other), 1);
-    assert_int_equal(device_relid(&again), 0);
-    loopback_log_clear();
-    guest_release(RELID);
-    assert_int_equal(loopback_word(loopback_to_guest(OFFER, 0), 184), RELID);
-    vmbus_server_revoke(other.channel);
-    vmbus_server_revoke(again.channel);
-    finish();
-}
-
-static void a_device_that_waits_for_its_number_can_be_taken_back(void **state)
-{
-    struct device again;
-
-    (void)state;
-    start();
-    vmbus_server_revoke(device.channel);
-    device_start(&again, RELID);
-    vmbus_server_revoke(again.channel);
-    assert_null(again.channel);
-    loopback_log_clear();
-    guest_release(RELID);
-    expect_silence();
-    finish();
-}
-
-static void a_disconnect_gives_all_numbers_back(void **state)
-{
-    struct device again;
-
-    (void)state;
-    start();
-    vmbus_server_revoke(device.channel);
-    device_start(&again, RELID);
-    guest_unload();
-    assert_int_equal(device_relid(&again), RELID);
-    guest_connect(VMBUS_VERSION_5_3);
-    assert_int_equal(device_state(&again), VMBUS_SERVER_OFFERED);
-    vmbus_server_revoke(again.channel);
-    finish();
-}
-
-static void released_comes_after_the_last_unmap(void **state)
-{
-    const struct vmbus_server_range *ranges;
-    size_t count;
-    uint8_t *buffer = pages_allocate(2);
-
-    (void)state;
-    start();
-    assert_true(guest_gpadl(RELID, 50, buffer, 2));
-    bring_to(VMBUS_SERVER_OPEN);
-    struct vmbus_server_channel *channel = device.channel;
-    assert_int_equal(vmbus_server_gpadl_map(channel, 50, false, &ranges, &count), VMBUS_OK);
-    vmbus_server_revoke(channel);
-    expect_calls(&device, "c");
-    guest_release(RELID);
-    assert_int_equal(vmbus_server_gpadl_unmap(channel, 50), VMBUS_OK);
-    expect_calls(&device, "r");
-    pages_free(buffer, 2);
-    finish();
-}
-
-/* ---- several at a time ---- */
-
-static void close_once(void)
-{
-    loopback.meanwhile = NULL;
-    guest_close(RELID);
-}
-
-static void closes_meanwhile(void)
-{
-    guest_close(RELID);
-}
-
-static void a_close_while_the_rings_are_mapped_is_seen(void **state)
-{
-    (void)state;
-    start();
-    bring_to(VMBUS_SERVER_OPENING);
-    loopback.meanwhile = closes_meanwhile;
-    assert_int_equal(vmbus_server_map_rings(device.channel), VMBUS_RESCINDED);
-    loopback.meanwhile = NULL;
-    expect_calls(&device, "c");
-    assert_int_equal(loopback_maps(), 1);
-    vmbus_server_close_done(device.channel);
-    assert_int_equal(loopback_maps(), 0);
-    finish();
-}
-
-static void a_close_while_a_refusal_unmaps_comes_first(void **state)
-{
-    (void)state;
-    start();
-    bring_to(VMBUS_SERVER_OPENING);
-    assert_int_equal(vmbus_server_map_rings(device.channel), VMBUS_OK);
-    loopback.meanwhile = closes_meanwhile;
-    assert_int_equal(vmbus_server_open_done(device.channel, 5), VMBUS_RESCINDED);
-    loopback.meanwhile = NULL;
-    expect_calls(&device, "c");
-    expect_silence();
-    vmbus_server_close_done(device.channel);
-    finish();
-}
-
-static void an_unload_while_a_gpadl_is_mapped_waits_for_it(void **state)
-{
-    const struct vmbus_server_range *ranges;
-    size_t count;
-
-    (void)state;
-    start();
-    assert_true(guest_gpadl(RELID, 50, rings, 2));
-    bring_to(VMBUS_SERVER_OPEN);
-    loopback.meanwhile = guest_unload;
-    assert_int_equal(vmbus_server_gpadl_map(device.channel, 50, true, &ranges, &count), VMBUS_OK);
-    loopback.meanwhile = NULL;
-    expect_calls(&device, "c");
-    expect_silence();
-    assert_int_equal(vmbus_server_gpadl_unmap(device.channel, 50), VMBUS_OK);
-    expect_answer(17, 0, 0, 0);
-    guest_connect(VMBUS_VERSION_5_3);
-    finish();
-}
-
-static void an_unload_while_a_gpadl_cannot_be_mapped_waits_for_that(void **state)
-{
-    const struct vmbus_server_range *ranges;
-    size_t count;
-
-    (void)state;
-    start();
-    assert_true(guest_gpadl(RELID, 50, rings, 2));
-    bring_to(VMBUS_SERVER_OPEN);
-    loopback.meanwhile = guest_unload;
-    loopback.map_fail = 1;
-    assert_int_equal(vmbus_server_gpadl_map(device.channel, 50, true, &ranges, &count),
-                     VMBUS_REFUSED);
-    loopback.meanwhile = NULL;
-    expect_answer(17, 0, 0, 0);
-    guest_connect(VMBUS_VERSION_5_3);
-    finish();
-}
-
-static void a_teardown_while_a_gpadl_is_mapped_is_told_to_the_owner(void **state)
-{
-    (void)state;
-    start();
-    assert_true(guest_gpadl(RELID, 50, rings, 2));
-    bring_to(VMBUS_SERVER_OPEN);
-    device.waits = true;
-    const struct vmbus_server_range *ranges;
-    size_t count;
-    assert_int_equal(vmbus_server_gpadl_map(device.channel, 50, true, &ranges, &count), VMBUS_OK);
-    loopback_log_clear();
-    guest_teardown(RELID, 50);
-    expect_calls(&device, "w");
-    expect_silence();
-    assert_int_equal(vmbus_server_gpadl_unmap(device.channel, 50), VMBUS_OK);
-    expect_answer(TORNDOWN, 50, 0, 0);
-    finish();
-}
-
-static void messages_behind_a_new_contact_are_not_sent_twice(void **state)
-{
-    (void)state;
-    start();
-    loopback_log_clear();
-    loopback.meanwhile = close_once; /* any message in the middle of a post */
-    guest_contact(VMBUS_VERSION_5_0);
-    assert_int_equal(loopback_count_to_guest(15), 1);
-    loopback_log_clear();
-    (void)guest_words(3, 8, 0, 0, 0, 0, 0);
-    finish();
-}
-
-static void opens_and_closes_meanwhile(void)
-{
-    guest_open(RELID, 7, RELID, 2);
-    guest_close(RELID);
-}
-
-static void callbacks_of_one_channel_pile_up_in_their_order(void **state)
-{
-    struct device other;
-
-    (void)state;
-    start();
-    device_start(&other, 4);
-    uint8_t *memory = pages_allocate_zeroed(RING_PAGES);
-    assert_true(guest_gpadl(4, 4, memory, RING_PAGES));
-    /* The other device is in its own callback. */
-    loopback.meanwhile = opens_and_closes_meanwhile;
-    guest_open(4, 1, 4, 2);
-    loopback.meanwhile = NULL;
-    expect_calls(&other, "o");
-    expect_calls(&device, "oc");
-    assert_int_equal(device_state(&device), VMBUS_SERVER_OFFERED);
-    guest_unload();
-    pages_free(memory, RING_PAGES);
-    vmbus_server_revoke(other.channel);
-    finish();
-}
-
-static bool recontacted;
-static void recontact(void)
-{
-    if (!recontacted) {
-        recontacted = true;
-        guest_contact(VMBUS_VERSION_4_1);
-    }
-}
-
-static void a_contact_while_an_answer_is_posted_gets_its_own(void **state)
-{
-    (void)state;
-    start();
-    loopback_log_clear();
-    recontacted = false;
-    loopback.meanwhile = recontact;
-    guest_contact(VMBUS_VERSION_5_0);
-    loopback.meanwhile = NULL;
-    /* The first was with the machine already. */
-    assert_int_equal(loopback_count_to_guest(15), 2);
-    assert_int_equal(loopback_word(loopback_to_guest(15, 0), 12), 1);
-    assert_int_equal(loopback_word(loopback_to_guest(15, 1), 12), VMBUS_VERSION_4_1);
-    (void)guest_words(3, 8, 0, 0, 0, 0, 0);
-    finish();
-}
-
-static void revoke_now(struct device *of)
-{
-    vmbus_server_revoke(of->channel);
-}
-
-static void an_owner_may_revoke_in_its_event(void **state)
-{
-    (void)state;
-    start();
-    bring_to(VMBUS_SERVER_OPEN);
-    device.on_event = revoke_now;
-    assert_int_equal(vmbus_server_signal(loopback_server, 0x2003, 0), HV_STATUS_SUCCESS);
-    expect_calls(&device, "cr");
-    assert_null(device.channel);
-    finish();
-}
-
-static void an_owner_may_open_and_close_in_turns_inside_callbacks(void **state)
-{
-    (void)state;
-    start();
-    device.waits = true;
-    open_it();
-    loopback.meanwhile = closes_meanwhile;
-    assert_int_equal(device_accept(&device), VMBUS_RESCINDED);
-    device.waits = false;
-    guest_open(RELID, 8, RELID, 2); /* waits for the close */
-    loopback.meanwhile = NULL;
-    vmbus_server_close_done(device.channel);
-    expect_calls(&device, "oco");
-    expect_answer(OPEN_RESULT, RELID, 8, 0);
-    finish();
-}
-
-static void without_a_free_number_a_device_waits(void **state)
-{
-    static struct device all[2047];
-    struct device again;
-
-    (void)state;
-    for (uint32_t i = 0; i < 2047; i++) {
-        device_start(&all[i], i + 1);
-    }
-    guest_connect(VMBUS_VERSION_5_3);
-    /* Two go, and come back; the guest gives one number back. */
-    vmbus_server_revoke(all[4].channel);
-    device_start(&again, 5);
-    vmbus_server_revoke(all[9].channel);
-    assert_int_equal(device_relid(&again), 0);
-    guest_release(10);
-    assert_int_equal(device_relid(&again), 0);
-    struct device thief = {.offer = device_offer(0)};
-    thief.offer.interface_instance.data1 = 9999;
-    assert_int_equal(device_offer_now(&thief), VMBUS_OK);
-    assert_int_equal(device_relid(&thief), 10);
-    guest_release(5);
-    assert_int_equal(device_relid(&again), 5);
-    vmbus_server_revoke(again.channel);
-    vmbus_server_revoke(thief.channel);
-    for (uint32_t i = 0; i < 2047; i++) {
-        if (all[i].channel != NULL) {
-            vmbus_server_revoke(all[i].channel);
-        }
-    }
+    finish_channel();
 }
 
 /* ---- offering ---- */
@@ -913,13 +426,13 @@ static void offers_against_the_rules_are_refused(void **state)
 static void answers_that_nobody_asked_for_stop_the_host(void **state)
 {
     (void)state;
-    start();
+    start_device();
     expect_panic(vmbus_server_close_done(device.channel));
     bring_to(VMBUS_SERVER_CLOSING);
     vmbus_server_revoke(device.channel);
     expect_panic(vmbus_server_revoke(device.channel));
     vmbus_server_close_done(device.channel);
-    finish();
+    finish_channel();
 }
 
 int main(void)
@@ -946,28 +459,8 @@ int main(void)
         server_test(wild_doorbells_ring_nowhere),
         server_test(flags_go_where_the_guest_wants_them),
         server_test(a_guest_that_polls_gets_no_flags),
-        server_test(an_offer_taken_back_before_the_guest_knows_leaves_no_trace),
-        server_test(a_revoke_in_each_state_ends_the_channel),
-        server_test(a_number_given_back_early_waits_for_the_owner),
-        server_test(the_number_of_an_open_channel_is_not_given_back_unasked),
-        server_test(a_device_comes_back_under_its_number_when_that_is_free),
-        server_test(a_device_that_waits_for_its_number_can_be_taken_back),
-        server_test(a_disconnect_gives_all_numbers_back),
-        server_test(released_comes_after_the_last_unmap),
-        server_test(a_close_while_the_rings_are_mapped_is_seen),
-        server_test(a_close_while_a_refusal_unmaps_comes_first),
-        server_test(an_unload_while_a_gpadl_is_mapped_waits_for_it),
-        server_test(an_unload_while_a_gpadl_cannot_be_mapped_waits_for_that),
-        server_test(a_teardown_while_a_gpadl_is_mapped_is_told_to_the_owner),
-        server_test(messages_behind_a_new_contact_are_not_sent_twice),
-        server_test(a_contact_while_an_answer_is_posted_gets_its_own),
-        server_test(callbacks_of_one_channel_pile_up_in_their_order),
-        server_test(an_owner_may_revoke_in_its_event),
-        server_test(an_owner_may_open_and_close_in_turns_inside_callbacks),
-        server_test(without_a_free_number_a_device_waits),
         server_test(offers_against_the_rules_are_refused),
         server_test(answers_that_nobody_asked_for_stop_the_host),
     };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("server, channel", tests, NULL, NULL);
 }
