@@ -195,20 +195,55 @@ static NTSTATUS name_channel(struct host_device *device)
     return VmbChannelInitSetFriendlyName(device->channel, &name);
 }
 
-NTSTATUS host_device_allocate_channel(struct host_device *device)
+static NTSTATUS make_channel(struct host_device *device, const struct host_channel *wanted)
 {
+    VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
+
     NTSTATUS status = VmbChannelAllocate(NULL, TRUE, &device->channel);
     if (!NT_SUCCESS(status)) {
         device->channel = NULL;
         return status;
     }
     VmbChannelSetPointer(device->channel, device);
-    status = VmbServerChannelInitSetTargetInterfaceId(device->channel, device->type->device_class,
-                                                      device->instance);
+    VMB_CHANNEL_STATE_CHANGE_CALLBACKS_INIT(&callbacks);
+    callbacks.EvtChannelOpened = wanted->opened;
+    callbacks.EvtChannelPostStarted = wanted->post_started;
+    callbacks.EvtChannelClosed = wanted->closed;
+    status = VmbChannelInitSetStateChangeCallbacks(device->channel, &callbacks);
+    if (NT_SUCCESS(status)) {
+        status =
+            VmbChannelInitSetProcessPacketCallbacks(device->channel, wanted->process_packet, NULL);
+    }
+    if (NT_SUCCESS(status)) {
+        status = VmbChannelInitSetMaximumPacketSize(device->channel, wanted->packet_size);
+    }
+    if (NT_SUCCESS(status) && wanted->is_pipe) {
+        status = VmbServerChannelInitSetFlags(device->channel,
+                                              VMBUS_SERVER_CHANNEL_INIT_FLAG_OFFER_AS_PIPE);
+    }
+    if (NT_SUCCESS(status) && wanted->restore_packet != NULL) {
+        status = VmbServerChannelInitSetSaveRestorePacketCallbacks(
+            device->channel, wanted->save_packet, wanted->restore_packet);
+    }
+    if (NT_SUCCESS(status)) {
+        status = VmbServerChannelInitSetTargetInterfaceId(
+            device->channel, device->type->device_class, device->instance);
+    }
     if (NT_SUCCESS(status)) {
         status = VmbServerChannelInitSetVmbusHandle(device->channel, device->bus);
     }
     return status;
+}
+
+bool host_device_make_channel(struct host_device *device, const struct host_channel *channel,
+                              const struct host_output *errors)
+{
+    const NTSTATUS status = make_channel(device, channel);
+
+    if (!NT_SUCCESS(status)) {
+        host_print(errors, "%s: no channel: status 0x%08x", device->name, (unsigned)status);
+    }
+    return NT_SUCCESS(status);
 }
 
 static const struct host_device_type *find_type(const char *name, size_t length)

@@ -159,8 +159,29 @@ bool host_number(const char *text, UINT64 *number);
 bool host_option_number(const char *options, const char *key, UINT64 fallback, UINT64 maximum,
                         UINT64 *number, const struct host_output *errors);
 
-/* Allocates the device's channel, with the device as its pointer, its class, instance and bus.
- * Packet callbacks and sizes are the type's to set. */
-NTSTATUS host_device_allocate_channel(struct host_device *device);
+/* What a device's channel is made of. */
+struct host_channel {
+    PFN_VMB_CHANNEL_OPENED opened; /* these three may be NULL */
+    PFN_VMB_CHANNEL_POST_STARTED post_started;
+    PFN_VMB_CHANNEL_CLOSED closed;
+    PFN_VMB_CHANNEL_RESTORE_PACKET restore_packet; /* NULL: nothing is sent, or none is restored */
+    PFN_VMB_CHANNEL_SAVE_PACKET save_packet;       /* with restore_packet */
+    PFN_VMB_CHANNEL_PROCESS_PACKET process_packet;
+    UINT32 packet_size; /* the most that is sent, bytes */
+    bool is_pipe;
+};
+
+/* Allocates and configures the device's channel, with the device as its pointer, its class,
+ * instance and bus. False, with a line: it could not be. */
+bool host_device_make_channel(struct host_device *device, const struct host_channel *channel,
+                              const struct host_output *errors);
+
+/* save_packet of who has no more to save than the library has. */
+EVT_VMB_CHANNEL_SAVE_PACKET host_save_no_packet;
+
+/* save() and restore() of a state that is one structure. */
+bool host_save_state(const void *state, size_t state_size, void *buffer, size_t capacity,
+                     size_t *size);
+bool host_restore_state(void *state, size_t state_size, const void *bytes, size_t size);
 
 #endif

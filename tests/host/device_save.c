@@ -100,3 +100,34 @@ NTSTATUS host_device_restore(struct host_device *device, const void *bytes, size
     return VmbChannelRestoreFromBuffer(device->channel, (PVOID)(uintptr_t)packets,
                                        (ULONG)header.packet_size);
 }
+
+NTSTATUS host_save_no_packet(VMBCHANNEL channel, VMBPACKET packet, PVOID buffer, UINT32 size,
+                             PUINT32 needed)
+{
+    (void)channel;
+    (void)packet;
+    (void)buffer;
+    (void)size;
+    *needed = 0;
+    return STATUS_SUCCESS;
+}
+
+bool host_save_state(const void *state, size_t state_size, void *buffer, size_t capacity,
+                     size_t *size)
+{
+    *size = state_size;
+    if (capacity < state_size) {
+        return false;
+    }
+    memcpy(buffer, state, state_size);
+    return true;
+}
+
+bool host_restore_state(void *state, size_t state_size, const void *bytes, size_t size)
+{
+    if (size != state_size) {
+        return false;
+    }
+    memcpy(state, bytes, size);
+    return true;
+}

@@ -412,17 +412,6 @@ static VOID channel_closed(VMBCHANNEL channel)
 }
 
 /* The library's copy of a packet is all there is to one of ours. */
-static NTSTATUS save_packet(VMBCHANNEL channel, VMBPACKET packet, PVOID buffer, UINT32 size,
-                            PUINT32 needed)
-{
-    (void)channel;
-    (void)packet;
-    (void)buffer;
-    (void)size;
-    *needed = 0;
-    return STATUS_SUCCESS;
-}
-
 static NTSTATUS restore_packet(VMBCHANNEL channel, PVOID library, UINT32 library_size, PVOID saved,
                                UINT32 saved_size)
 {
@@ -440,27 +429,6 @@ static NTSTATUS restore_packet(VMBCHANNEL channel, PVOID library, UINT32 library
     return status;
 }
 
-static NTSTATUS configure(VMBCHANNEL channel)
-{
-    VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
-
-    VMB_CHANNEL_STATE_CHANGE_CALLBACKS_INIT(&callbacks);
-    callbacks.EvtChannelOpened = channel_opened;
-    callbacks.EvtChannelClosed = channel_closed;
-    NTSTATUS status = VmbChannelInitSetStateChangeCallbacks(channel, &callbacks);
-    if (NT_SUCCESS(status)) {
-        status = VmbChannelInitSetProcessPacketCallbacks(channel, packet_received, NULL);
-    }
-    if (NT_SUCCESS(status)) {
-        status = VmbChannelInitSetMaximumPacketSize(channel, DYNAMIC_MEMORY_MESSAGE_SIZE_MAX);
-    }
-    if (NT_SUCCESS(status)) {
-        status =
-            VmbServerChannelInitSetSaveRestorePacketCallbacks(channel, save_packet, restore_packet);
-    }
-    return status;
-}
-
 static bool create(struct host_device *device, const char *options,
                    const struct host_output *errors)
 {
@@ -474,15 +442,15 @@ static bool create(struct host_device *device, const char *options,
         return false;
     }
     memory->suppress_status = reports == 0;
-    NTSTATUS status = host_device_allocate_channel(device);
-    if (NT_SUCCESS(status)) {
-        status = configure(device->channel);
-    }
-    if (!NT_SUCCESS(status)) {
-        host_print(errors, "%s: no channel: status 0x%08x", device->name, (unsigned)status);
-        return false;
-    }
-    return true;
+    const struct host_channel channel = {
+        .opened = channel_opened,
+        .closed = channel_closed,
+        .process_packet = packet_received,
+        .save_packet = host_save_no_packet,
+        .restore_packet = restore_packet,
+        .packet_size = DYNAMIC_MEMORY_MESSAGE_SIZE_MAX,
+    };
+    return host_device_make_channel(device, &channel, errors);
 }
 
 static void destroy(struct host_device *device)

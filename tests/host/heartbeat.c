@@ -141,26 +141,17 @@ static void destroy(struct host_device *device)
 
 static bool save(struct host_device *device, void *buffer, size_t capacity, size_t *size)
 {
-    const struct heartbeat_counters *counters =
-        &heartbeat_of(host_integration_of(device))->counters;
+    const struct heartbeat *heartbeat = heartbeat_of(host_integration_of(device));
 
-    *size = sizeof(*counters);
-    if (capacity < sizeof(*counters)) {
-        return false;
-    }
-    memcpy(buffer, counters, sizeof(*counters));
-    return true;
+    return host_save_state(&heartbeat->counters, sizeof(heartbeat->counters), buffer, capacity,
+                           size);
 }
 
 static bool restore(struct host_device *device, const void *bytes, size_t size)
 {
-    struct heartbeat_counters *counters = &heartbeat_of(host_integration_of(device))->counters;
+    struct heartbeat *heartbeat = heartbeat_of(host_integration_of(device));
 
-    if (size != sizeof(*counters)) {
-        return false;
-    }
-    memcpy(counters, bytes, sizeof(*counters));
-    return true;
+    return host_restore_state(&heartbeat->counters, sizeof(heartbeat->counters), bytes, size);
 }
 
 static bool print_status(struct host_device *device, char *const arguments[], unsigned count,

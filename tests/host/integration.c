@@ -268,17 +268,6 @@ static VOID channel_closed(VMBCHANNEL channel)
 }
 
 /* A restored host negotiates anew: requests that were under way are of no use to it. */
-static NTSTATUS save_packet(VMBCHANNEL channel, VMBPACKET packet, PVOID buffer, UINT32 size,
-                            PUINT32 needed)
-{
-    (void)channel;
-    (void)packet;
-    (void)buffer;
-    (void)size;
-    *needed = 0;
-    return STATUS_SUCCESS;
-}
-
 static NTSTATUS forget_packet(VMBCHANNEL channel, PVOID library, UINT32 library_size, PVOID saved,
                               UINT32 saved_size)
 {
@@ -288,32 +277,6 @@ static NTSTATUS forget_packet(VMBCHANNEL channel, PVOID library, UINT32 library_
     (void)saved;
     (void)saved_size;
     return STATUS_SUCCESS;
-}
-
-static NTSTATUS configure(struct host_integration *integration)
-{
-    VMBCHANNEL channel = integration->device.channel;
-    VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
-
-    VMB_CHANNEL_STATE_CHANGE_CALLBACKS_INIT(&callbacks);
-    callbacks.EvtChannelPostStarted = channel_post_started;
-    callbacks.EvtChannelClosed = channel_closed;
-    NTSTATUS status = VmbChannelInitSetStateChangeCallbacks(channel, &callbacks);
-    if (NT_SUCCESS(status)) {
-        status = VmbChannelInitSetProcessPacketCallbacks(channel, packet_received, NULL);
-    }
-    if (NT_SUCCESS(status)) {
-        status =
-            VmbServerChannelInitSetFlags(channel, VMBUS_SERVER_CHANNEL_INIT_FLAG_OFFER_AS_PIPE);
-    }
-    if (NT_SUCCESS(status)) {
-        status = VmbChannelInitSetMaximumPacketSize(channel, integration->service->message_size);
-    }
-    if (NT_SUCCESS(status)) {
-        status =
-            VmbServerChannelInitSetSaveRestorePacketCallbacks(channel, save_packet, forget_packet);
-    }
-    return status;
 }
 
 static bool parse_version(const char *options, struct integration_version *version,
@@ -356,15 +319,16 @@ bool host_integration_create(struct host_device *device,
         host_print(errors, "%s: no memory", device->name);
         return false;
     }
-    NTSTATUS status = host_device_allocate_channel(device);
-    if (NT_SUCCESS(status)) {
-        status = configure(integration);
-    }
-    if (!NT_SUCCESS(status)) {
-        host_print(errors, "%s: no channel: status 0x%08x", device->name, (unsigned)status);
-        return false;
-    }
-    return true;
+    const struct host_channel channel = {
+        .post_started = channel_post_started,
+        .closed = channel_closed,
+        .process_packet = packet_received,
+        .save_packet = host_save_no_packet,
+        .restore_packet = forget_packet,
+        .packet_size = service->message_size,
+        .is_pipe = true,
+    };
+    return host_device_make_channel(device, &channel, errors);
 }
 
 void host_integration_destroy(struct host_device *device)

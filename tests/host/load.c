@@ -215,62 +215,35 @@ static NTSTATUS restore_packet(VMBCHANNEL channel, PVOID library, UINT32 library
     return status;
 }
 
-static NTSTATUS configure(VMBCHANNEL channel)
-{
-    VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
-
-    VMB_CHANNEL_STATE_CHANGE_CALLBACKS_INIT(&callbacks);
-    callbacks.EvtChannelOpened = channel_opened;
-    callbacks.EvtChannelClosed = channel_closed;
-    NTSTATUS status = VmbChannelInitSetStateChangeCallbacks(channel, &callbacks);
-    if (NT_SUCCESS(status)) {
-        status = VmbChannelInitSetProcessPacketCallbacks(channel, packet_received, NULL);
-    }
-    if (NT_SUCCESS(status)) {
-        status = VmbChannelInitSetMaximumPacketSize(channel, LOAD_SIZE_MAX);
-    }
-    if (NT_SUCCESS(status)) {
-        status =
-            VmbServerChannelInitSetSaveRestorePacketCallbacks(channel, save_packet, restore_packet);
-    }
-    return status;
-}
-
 static bool create(struct host_device *device, const char *options,
                    const struct host_output *errors)
 {
     (void)options;
-    NTSTATUS status = host_device_allocate_channel(device);
-    if (NT_SUCCESS(status)) {
-        status = configure(device->channel);
-    }
-    if (!NT_SUCCESS(status)) {
-        host_print(errors, "%s: no channel: status 0x%08x", device->name, (unsigned)status);
-        return false;
-    }
-    return true;
+    const struct host_channel channel = {
+        .opened = channel_opened,
+        .closed = channel_closed,
+        .process_packet = packet_received,
+        .save_packet = save_packet,
+        .restore_packet = restore_packet,
+        .packet_size = LOAD_SIZE_MAX,
+    };
+    return host_device_make_channel(device, &channel, errors);
 }
 
 static bool save(struct host_device *device, void *buffer, size_t capacity, size_t *size)
 {
     const struct load_state *state = &load_of(device)->state;
 
-    *size = sizeof(*state);
-    if (capacity < sizeof(*state)) {
-        return false;
-    }
-    memcpy(buffer, state, sizeof(*state));
-    return true;
+    return host_save_state(state, sizeof(*state), buffer, capacity, size);
 }
 
 static bool restore(struct host_device *device, const void *bytes, size_t size)
 {
     struct load_state state;
 
-    if (size != sizeof(state)) {
+    if (!host_restore_state(&state, sizeof(state), bytes, size)) {
         return false;
     }
-    memcpy(&state, bytes, sizeof(state));
     if (state.size > LOAD_SIZE_MAX || state.burst > LOAD_BURST_MAX ||
         (state.is_running && state.size < LOAD_SIZE_MIN)) {
         return false;

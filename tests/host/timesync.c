@@ -143,25 +143,16 @@ static void destroy(struct host_device *device)
 
 static bool save(struct host_device *device, void *buffer, size_t capacity, size_t *size)
 {
-    const struct timesync_counters *counters = &timesync_of(host_integration_of(device))->counters;
+    const struct timesync *timesync = timesync_of(host_integration_of(device));
 
-    *size = sizeof(*counters);
-    if (capacity < sizeof(*counters)) {
-        return false;
-    }
-    memcpy(buffer, counters, sizeof(*counters));
-    return true;
+    return host_save_state(&timesync->counters, sizeof(timesync->counters), buffer, capacity, size);
 }
 
 static bool restore(struct host_device *device, const void *bytes, size_t size)
 {
-    struct timesync_counters *counters = &timesync_of(host_integration_of(device))->counters;
+    struct timesync *timesync = timesync_of(host_integration_of(device));
 
-    if (size != sizeof(*counters)) {
-        return false;
-    }
-    memcpy(counters, bytes, sizeof(*counters));
-    return true;
+    return host_restore_state(&timesync->counters, sizeof(timesync->counters), bytes, size);
 }
 
 static bool print_status(struct host_device *device, char *const arguments[], unsigned count,
