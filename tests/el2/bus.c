@@ -7,8 +7,6 @@
 
 #include "hv/synic.h"
 #include "hv/tlfs.h"
-#include "kernel/pages.h"
-#include "kernel/panic.h"
 #include "kernel/work.h"
 #include "tests/el2/configuration.h"
 #include "tests/el2/guest_pages.h"

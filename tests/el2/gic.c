@@ -3,6 +3,7 @@
 
 #include "tests/el2/instructions.h"
 #include "tests/el2/machine.h"
+#include "tests/el2/semihosting.h"
 
 /* Arm GIC architecture specification (IHI 0069), the redistributor's two frames of 64 KiB. */
 #define GICR_WAKER            0x0014
@@ -26,6 +27,9 @@
 
 /* Choice: any that the host's own processor has no other use for. */
 #define WAKE_INTERRUPT 16u
+
+/* Choice: QEMU's wakes up at once. */
+#define WAKE_READS 1000u
 
 static uint64_t redistributor(uint32_t processor)
 {
@@ -81,7 +85,11 @@ void gic_prepare_host_processor(uint32_t processor)
 
     device_write32(registers + GICR_WAKER,
                    device_read32(registers + GICR_WAKER) & ~GICR_WAKER_SLEEP);
-    while ((device_read32(registers + GICR_WAKER) & GICR_WAKER_ASLEEP) != 0) {
+    for (unsigned reads = 0; (device_read32(registers + GICR_WAKER) & GICR_WAKER_ASLEEP) != 0;) {
+        if (++reads == WAKE_READS) {
+            stop(STATUS_HOST_FAILED, "the interrupt controller of processor %u does not wake up",
+                 processor);
+        }
     }
     device_write32(registers + GICR_GROUP, UINT32_MAX);
     device_write8(registers + GICR_PRIORITY + WAKE_INTERRUPT, 0);

@@ -24,8 +24,7 @@ struct call {
     struct processor *processor;
     uint64_t control;
     uint64_t input_address; /* of a call that is not fast */
-    uint64_t output_address;
-    uint64_t *fast;  /* registers with the input of a fast call, first of them */
+    uint64_t *fast;         /* registers with the input of a fast call, first of them */
     uint32_t output; /* of a fast call: index of the register that a result of 16 bytes goes to */
     _Alignas(8) uint8_t input[INPUT_MAXIMUM];
     uint32_t done; /* repetitions */
@@ -208,7 +207,6 @@ static void handle_hypercall(struct processor *processor, bool smccc)
         .control = smccc ? x[1] : x[0],
         .fast = smccc ? &x[2] : &x[1],
         .input_address = smccc ? x[2] : x[1],
-        .output_address = smccc ? x[3] : x[2],
         .output = smccc ? HV_SMCCC_VALUE : HV_PLAIN_VALUE,
     };
     const hv_status status = run(&call);

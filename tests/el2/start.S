@@ -62,7 +62,7 @@ prepare:
 
 /*
  * One to one in blocks of 1 GiB: devices, then memory. Upper half: the window through which guest
- * pages that do not lie next to each other are seen as one piece (window.c).
+ * pages that do not lie next to each other are seen as one piece (guest_pages.c).
  */
     .data
     .balign 4096
