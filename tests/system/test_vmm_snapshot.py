@@ -5,7 +5,7 @@ import random
 import re
 import time
 
-from figures import expect, image, lines_with
+from figures import expect, image, lines_with, wait_for_figures
 from host import NO_STATUS, HostError
 
 # On the machine that the VMM runs on, which may be a nested one.
@@ -98,6 +98,28 @@ def test_packets_under_way_both_ways_complete_once(host):
     under_way = load_both_ways(host, ROUNDS)
     print(f"{under_way} packets of the host were under way in {ROUNDS} saves")
     assert under_way > 0
+
+
+def test_added_and_given_memory_is_so_in_the_next_process(host):
+    devices = ("balloon",)
+    with host.start_vmm(image(host), append="run=60 report=1", memory_mib=64, devices=devices, trace=False) as guest:
+        guest.console.wait_for("balloon: state: idle")
+        guest.device("balloon", "add 128")
+        guest.wait_happened("balloon: .*added", 30)
+        expect(lines_with(guest, "balloon: hot added 32768 pages"), "the guest does not say so", guest)
+        guest.device("balloon", "resize 100")
+        guest.wait_happened("balloon: .*resized", 30)
+        before = wait_for_figures(guest, "now", since=len(guest.console.lines))
+        save_and_leave(guest)
+    with host.start_vmm(None, devices=devices, trace=False, arguments=("--resume", FILE)) as guest:
+        after = wait_for_figures(guest, "now")
+        expect(after["total"] == before["total"] and after["held"] == before["held"] > 0, f"{before} became {after}", guest)
+        guest.device("balloon", "resize 192")
+        guest.wait_happened("balloon: .*resized", 30)
+        expect(wait_for_figures(guest, "now", since=len(guest.console.lines))["held"] == 0, "pages stay away", guest)
+        guest.command("quit")
+        guest.wait(20)
+    expect(not lines_with(guest, "warning:|panic:"), "the guest warned of something", guest)
 
 
 def test_a_save_can_be_gone_on_from_and_a_bad_file_is_refused(host):

@@ -14,8 +14,6 @@
 #include "tests/vmm/machine.h"
 #include "tests/vmm/pci.h"
 
-/* KVM's memory slots 0 and 1 are the guest's memory. */
-#define SLOT      2u
 #define FOUR_GIB  UINT64_C(0x100000000)
 #define SIZE_MOST (16u << 20) /* below it are the interrupt controllers */
 
@@ -38,7 +36,7 @@ static void map_firmware(struct machine *machine)
         die("no memory for the firmware");
     }
     memcpy(memory, file.data, file.size);
-    kvm_memory(&machine->kvm, SLOT, FOUR_GIB - file.size, memory, file.size, true);
+    kvm_memory(&machine->kvm, KVM_SLOT_FIRMWARE, FOUR_GIB - file.size, memory, file.size, true);
     file_close(&file);
 }
 

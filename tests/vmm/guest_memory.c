@@ -23,6 +23,16 @@ static uint64_t offset_of(const struct guest_memory *memory, uint64_t address, u
         *run = high - (address - GUEST_HOLE_END);
         return memory->low + (address - GUEST_HOLE_END);
     }
+    uint64_t offset = memory->size;
+    uint32_t count = atomic_load_explicit(&memory->added_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct guest_added *range = &memory->added[i];
+        if (address >= range->address && address - range->address < range->size) {
+            *run = range->size - (address - range->address);
+            return offset + (address - range->address);
+        }
+        offset += range->size;
+    }
     *run = 0;
     return UINT64_MAX;
 }
@@ -30,18 +40,20 @@ static uint64_t offset_of(const struct guest_memory *memory, uint64_t address, u
 bool guest_memory_create(struct guest_memory *memory, uint64_t size)
 {
     memory->size = size;
+    memory->total = size;
     memory->low = size < GUEST_HOLE_START ? size : GUEST_HOLE_START;
     memory->file = memfd_create("guest", MFD_CLOEXEC);
     if (memory->file < 0 || ftruncate(memory->file, (off_t)size) != 0) {
         return false;
     }
-    void *base =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory->file, 0);
+    /* Beyond the file there is nothing yet: nobody gets an address there. */
+    void *base = mmap(NULL, size + GUEST_ADDED_MOST, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_NORESERVE, memory->file, 0);
     if (base == MAP_FAILED) {
         return false;
     }
     memory->base = base;
-    memory->taken = calloc(size >> PAGE_SHIFT, 1);
+    memory->taken = calloc((size + GUEST_ADDED_MOST) >> PAGE_SHIFT, 1);
     return memory->taken != NULL;
 }
 
@@ -106,7 +118,7 @@ void guest_memory_unmap_frames(const struct guest_memory *memory, void *address,
 {
     const uint8_t *start = address;
 
-    if (start < memory->base || start >= memory->base + memory->size) {
+    if (start < memory->base || start >= memory->base + memory->size + GUEST_ADDED_MOST) {
         (void)munmap(address, count << PAGE_SHIFT);
     }
 }
@@ -116,7 +128,7 @@ void guest_memory_unmap_frames(const struct guest_memory *memory, void *address,
 static uint8_t *pages_if(const struct guest_memory *memory, uint64_t first_frame, uint64_t count,
                          uint8_t taken)
 {
-    if (first_frame > UINT64_MAX >> PAGE_SHIFT || count > memory->size >> PAGE_SHIFT) {
+    if (first_frame > UINT64_MAX >> PAGE_SHIFT || count > memory->total >> PAGE_SHIFT) {
         return NULL;
     }
     const uint8_t *address =
@@ -155,4 +167,40 @@ bool guest_memory_return(struct guest_memory *memory, uint64_t first_frame, uint
     }
     memset(pages, 0, count);
     return true;
+}
+
+static uint64_t end_of(const struct guest_memory *memory)
+{
+    uint32_t count = atomic_load(&memory->added_count);
+
+    return count == 0 ? GUEST_HOLE_END + (memory->size - memory->low)
+                      : memory->added[count - 1].address + memory->added[count - 1].size;
+}
+
+bool guest_memory_add(struct guest_memory *memory, uint64_t size, uint64_t alignment)
+{
+    uint32_t count = atomic_load(&memory->added_count);
+
+    if (count == GUEST_ADDED_RANGES || size == 0 ||
+        size > memory->size + GUEST_ADDED_MOST - memory->total ||
+        ftruncate(memory->file, (off_t)(memory->total + size)) != 0) {
+        return false;
+    }
+    memory->added[count] = (struct guest_added){
+        .address = (end_of(memory) + alignment - 1) / alignment * alignment,
+        .size = size,
+    };
+    memory->total += size;
+    atomic_store_explicit(&memory->added_count, count + 1, memory_order_release);
+    return true;
+}
+
+void *guest_memory_of_added(const struct guest_memory *memory, uint32_t range)
+{
+    uint64_t offset = memory->size;
+
+    for (uint32_t i = 0; i < range; i++) {
+        offset += memory->added[i].size;
+    }
+    return memory->base + offset;
 }

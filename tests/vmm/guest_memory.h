@@ -7,6 +7,7 @@
  * where devices of a PC are; what would lie there follows at 4 GiB.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,11 +16,24 @@
 #define GUEST_HOLE_START UINT64_C(0xC0000000)
 #define GUEST_HOLE_END   UINT64_C(0x100000000)
 
+#define GUEST_ADDED_RANGES 8u                   /* choice */
+#define GUEST_ADDED_MOST   (UINT64_C(16) << 30) /* bytes in all of them; choice */
+
+/* Memory that was added while the guest ran. */
+struct guest_added {
+    uint64_t address;
+    uint64_t size;
+};
+
+/* Any thread may use it; the executive's alone adds and takes. */
 struct guest_memory {
     int file;
     uint8_t *base;
-    uint64_t size;  /* bytes, multiple of a page */
+    uint64_t size;  /* bytes at first, multiple of a page */
     uint64_t low;   /* of these, below the hole */
+    uint64_t total; /* with what was added, which follows in the file */
+    _Atomic uint32_t added_count;
+    struct guest_added added[GUEST_ADDED_RANGES];
     uint8_t *taken; /* a byte a page: the guest gave it back */
 };
 
@@ -46,5 +60,15 @@ void guest_memory_unmap_frames(const struct guest_memory *memory, void *address,
  */
 bool guest_memory_take(struct guest_memory *memory, uint64_t first_frame, uint64_t count);
 bool guest_memory_return(struct guest_memory *memory, uint64_t first_frame, uint64_t count);
+
+/*
+ * Adds memory above all there is, at a multiple of `alignment`; all bytes and multiples of a page.
+ * False: more than GUEST_ADDED_MOST or GUEST_ADDED_RANGES, or errno says why. Where it is: the last
+ * of `added`.
+ */
+bool guest_memory_add(struct guest_memory *memory, uint64_t size, uint64_t alignment);
+
+/* Where the bytes of an added range are here. */
+void *guest_memory_of_added(const struct guest_memory *memory, uint32_t range);
 
 #endif

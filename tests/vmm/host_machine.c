@@ -58,11 +58,17 @@ bool machine_memory_return(uint64_t first_frame, uint64_t count)
     return guest_memory_return(&machine->memory, first_frame, count);
 }
 
-/* The address space of this machine is what it was started with. */
 bool machine_memory_add(uint64_t count, uint64_t alignment, uint64_t *first_frame)
 {
-    (void)count;
-    (void)alignment;
-    (void)first_frame;
-    return false;
+    struct guest_memory *memory = &machine->memory;
+
+    if (count > GUEST_ADDED_MOST >> PAGE_SHIFT || alignment == 0 ||
+        alignment > GUEST_ADDED_MOST >> PAGE_SHIFT ||
+        !guest_memory_add(memory, count << PAGE_SHIFT, alignment << PAGE_SHIFT)) {
+        return false;
+    }
+    uint32_t range = atomic_load(&memory->added_count) - 1;
+    machine_map_added(machine, range);
+    *first_frame = memory->added[range].address >> PAGE_SHIFT;
+    return true;
 }

@@ -36,6 +36,12 @@ void kvm_open(struct kvm *kvm);
  */
 void kvm_slow_apic_timer(const struct kvm *kvm);
 
+/* Numbers of pieces of guest memory. */
+#define KVM_SLOT_LOW      0u
+#define KVM_SLOT_HIGH     1u /* behind the hole */
+#define KVM_SLOT_FIRMWARE 2u
+#define KVM_SLOT_ADDED    8u /* and on */
+
 /* Guest memory from here on. `read_only`: writes of the guest are exits. */
 void kvm_memory(const struct kvm *kvm, uint32_t slot, uint64_t guest_address, void *memory,
                 uint64_t size, bool read_only);

@@ -38,9 +38,9 @@ void machine_create(struct machine *machine, const struct options *options)
         die("%u MiB of guest memory: %s", (unsigned)options->memory_mib, strerror(errno));
     }
     const struct guest_memory *memory = &machine->memory;
-    kvm_memory(&machine->kvm, 0, 0, memory->base, memory->low, false);
+    kvm_memory(&machine->kvm, KVM_SLOT_LOW, 0, memory->base, memory->low, false);
     if (memory->size > memory->low) {
-        kvm_memory(&machine->kvm, 1, GUEST_HOLE_END, memory->base + memory->low,
+        kvm_memory(&machine->kvm, KVM_SLOT_HIGH, GUEST_HOLE_END, memory->base + memory->low,
                    memory->size - memory->low, false);
     }
     ports_create(&machine->ports);
@@ -65,6 +65,13 @@ void machine_create(struct machine *machine, const struct options *options)
     devices_enable(&machine->devices);
     host_devices_start(&machine->devices);
     vcpus_start(machine);
+}
+
+void machine_map_added(struct machine *machine, uint32_t range)
+{
+    kvm_memory(&machine->kvm, KVM_SLOT_ADDED + range, machine->memory.added[range].address,
+               guest_memory_of_added(&machine->memory, range), machine->memory.added[range].size,
+               false);
 }
 
 void machine_end(struct machine *machine, enum machine_end end, int status)

@@ -64,6 +64,9 @@ void machine_create(struct machine *machine, const struct options *options);
 /* Runs the guest until it ends. IRQL_PASSIVE. */
 enum machine_end machine_run(struct machine *machine);
 
+/* Gives the guest a range that was added to its memory. */
+void machine_map_added(struct machine *machine, uint32_t range);
+
 /* Any thread. */
 void machine_end(struct machine *machine, enum machine_end end, int status);
 bool machine_has_ended(struct machine *machine);

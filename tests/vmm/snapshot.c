@@ -11,6 +11,7 @@
 #include "tests/vmm/vcpu_state.h"
 
 #define BUS_SECTION    "bus"
+#define ADDED_SECTION  "memory added"
 #define SERIAL_SECTION "serial port"
 
 #define DEVICE_BYTES_MOST ((size_t)256 << 20) /* choice: no device holds more under way */
@@ -74,6 +75,8 @@ static const char *save_all(struct machine *machine, struct snapshot *snapshot)
     kvm_state_save(&machine->kvm, snapshot);
     serial_save(&machine->serial,
                 snapshot_add(snapshot, SERIAL_SECTION, sizeof(struct serial_state)));
+    size_t added = atomic_load(&machine->memory.added_count) * sizeof(struct guest_added);
+    memcpy(snapshot_add(snapshot, ADDED_SECTION, added), machine->memory.added, added);
     return why;
 }
 
@@ -128,12 +131,35 @@ static void restore_devices(struct machine *machine, const struct snapshot *snap
     }
 }
 
+/* Added as it was then, it lies where it lay. */
+static void restore_added(struct machine *machine, const struct snapshot *snapshot)
+{
+    struct guest_memory *memory = &machine->memory;
+    uint64_t size;
+    const struct guest_added *added = snapshot_find(snapshot, ADDED_SECTION, &size);
+
+    for (uint32_t i = 0; added != NULL && i < size / sizeof(*added); i++) {
+        if (added[i].address == 0 || added[i].address % PAGE_SIZE != 0 ||
+            added[i].size % PAGE_SIZE != 0 ||
+            !guest_memory_add(memory, added[i].size, added[i].address) ||
+            memory->added[i].address != added[i].address) {
+            die("option --resume: memory of %llu bytes that was added at %#llx cannot be added",
+                (unsigned long long)added[i].size, (unsigned long long)added[i].address);
+        }
+        machine_map_added(machine, i);
+    }
+    if (memory->total != snapshot->header.memory_total) {
+        die("option --resume: the snapshot has other memory than it says");
+    }
+}
+
 void snapshot_resume(struct machine *machine, const char *name)
 {
     struct snapshot snapshot;
     uint64_t size;
 
     snapshot_read(&snapshot, name);
+    restore_added(machine, &snapshot);
     snapshot_read_memory(&snapshot, &machine->memory, name);
     for (uint32_t i = 0; i < machine->vcpu_count; i++) {
         vcpu_state_restore(&machine->vcpus[i], &snapshot);

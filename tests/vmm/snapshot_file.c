@@ -121,10 +121,11 @@ static bool write_all(int file, struct snapshot *snapshot, const struct guest_me
     header->magic = SNAPSHOT_MAGIC;
     header->format = SNAPSHOT_FORMAT;
     header->memory = memory->size;
+    header->memory_total = memory->total;
     header->sections_size = snapshot->used;
     header->memory_offset =
         (sizeof(*header) + snapshot->used + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
-    return ftruncate(file, (off_t)(header->memory_offset + memory->size)) == 0 &&
+    return ftruncate(file, (off_t)(header->memory_offset + memory->total)) == 0 &&
            write_at(file, header, sizeof(*header), 0) &&
            write_at(file, snapshot->sections, snapshot->used, sizeof(*header)) &&
            write_memory(file, memory, header->memory_offset);
@@ -204,10 +205,12 @@ void snapshot_read(struct snapshot *snapshot, const char *name)
     }
     if (header->processors == 0 || header->processors > VCPUS_MAXIMUM ||
         header->memory % PAGE_SIZE != 0 || header->memory >> 20 < MEMORY_MIB_MINIMUM ||
-        header->memory >> 20 > MEMORY_MIB_MAXIMUM || header->sections_size > SECTIONS_MOST ||
+        header->memory >> 20 > MEMORY_MIB_MAXIMUM || header->memory_total < header->memory ||
+        header->memory_total - header->memory > GUEST_ADDED_MOST ||
+        header->sections_size > SECTIONS_MOST ||
         header->memory_offset < sizeof(*header) + header->sections_size ||
         fstat(file, &status) != 0 ||
-        (uint64_t)status.st_size != header->memory_offset + header->memory) {
+        (uint64_t)status.st_size != header->memory_offset + header->memory_total) {
         die("option --resume: %s is damaged", name);
     }
     snapshot->used = header->sections_size;
@@ -233,7 +236,7 @@ void snapshot_read_memory(const struct snapshot *snapshot, const struct guest_me
             break; /* ENXIO: the rest is a hole */
         }
         at = lseek(file, start, SEEK_HOLE);
-        if (at < start || (uint64_t)(at - begin) > memory->size) {
+        if (at < start || (uint64_t)(at - begin) > memory->total) {
             die("option --resume: %s: %s", name, strerror(errno));
         }
         read_at(file, memory->base + (start - begin), (uint64_t)(at - start), (uint64_t)start,

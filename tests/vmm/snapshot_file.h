@@ -20,11 +20,12 @@ struct snapshot_header {
     uint64_t magic;
     uint32_t format;
     uint32_t processors;
-    uint64_t memory;        /* bytes */
+    uint64_t memory;        /* bytes at first */
+    uint64_t memory_total;  /* with what was added */
     uint64_t memory_offset; /* in the file */
     uint64_t sections_size; /* bytes, behind this header */
 };
-_Static_assert(sizeof(struct snapshot_header) == 40, "header of a snapshot");
+_Static_assert(sizeof(struct snapshot_header) == 48, "header of a snapshot");
 
 #define SNAPSHOT_NAME 48u
 
@@ -60,7 +61,7 @@ const char *snapshot_write(struct snapshot *snapshot, const struct guest_memory 
 /* Header and sections; ends the process with one line if the file is no snapshot. */
 void snapshot_read(struct snapshot *snapshot, const char *name);
 
-/* The memory of that file into memory of the same size; likewise. */
+/* The memory of that file into memory of the same total size; likewise. */
 void snapshot_read_memory(const struct snapshot *snapshot, const struct guest_memory *memory,
                           const char *name);
 
