@@ -179,20 +179,12 @@ static void rescind(struct driver *driver)
     host_rescind(RELID);
 }
 
-static NTSTATUS ask(struct driver *driver)
-{
-    UINT64 question = 1;
-
-    return VmbChannelSendSynchronousRequest(driver->channel, &question, 8, NULL, WAIT, NULL, NULL,
-                                            NULL);
-}
-
 static void ask_and_lose_the_channel(struct driver *driver)
 {
     static struct script script;
 
     script_start(&script, driver, rescind);
-    assert_int_equal(ask(driver), STATUS_DEVICE_REMOVED);
+    assert_int_equal(ask(driver, 0), STATUS_DEVICE_REMOVED);
 }
 
 static void a_rescind_releases_each_of_two_requests_at_once(void **state)
@@ -203,7 +195,7 @@ static void a_rescind_releases_each_of_two_requests_at_once(void **state)
     (void)state;
     driver_start(&driver);
     script_start(&script, &driver, ask_and_lose_the_channel);
-    assert_int_equal(ask(&driver), STATUS_DEVICE_REMOVED);
+    assert_int_equal(ask(&driver, 0), STATUS_DEVICE_REMOVED);
     /* Before the channel was closed. */
     assert_int_equal(host_count(HOST_GPADL_TEARDOWN), 0);
     driver_end(&driver);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests that are waited for (K11): answers, limits, rescinds, and who may call from where. */
+/* Requests that are waited for (K11): answers, limits, and who may call from where. */
 
 #include <string.h>
 
@@ -10,29 +10,6 @@
 #define WAIT VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION
 
 static const UINT64 question = 0xABCD;
-
-static LARGE_INTEGER relative(int64_t delay)
-{
-    return (LARGE_INTEGER){.QuadPart = -delay};
-}
-
-/* Asks without external data, 16 bytes of answer expected. */
-static NTSTATUS ask(struct driver *driver, int64_t limit)
-{
-    UINT64 answer[2] = {0};
-    UINT32 size = sizeof(answer);
-    LARGE_INTEGER timeout = relative(limit);
-    NTSTATUS status =
-        VmbChannelSendSynchronousRequest(driver->channel, (void *)(uintptr_t)&question, 8, NULL,
-                                         WAIT, answer, &size, limit == 0 ? NULL : &timeout);
-
-    if (status == STATUS_SUCCESS) {
-        assert_int_equal(size, 16);
-        assert_int_equal(answer[0], 0x1122334455667788);
-        assert_int_equal(answer[1], 42);
-    }
-    return status;
-}
 
 static void a_request_returns_the_answer(void **state)
 {
@@ -281,215 +258,6 @@ static void a_zero_limit_does_not_queue(void **state)
     driver_end(&driver);
 }
 
-/* ---- external data ---- */
-
-static UINT8 shared_page[PAGE_SIZE] __attribute__((aligned(4096)));
-
-static NTSTATUS ask_with_memory(struct driver *driver, int64_t limit)
-{
-    UINT64 space[8];
-    PMDL mdl = (PMDL)(void *)space;
-    UINT64 word = 1;
-    LARGE_INTEGER timeout = relative(limit);
-
-    MmInitializeMdl(mdl, shared_page, PAGE_SIZE);
-    MmBuildMdlForNonPagedPool(mdl);
-    return VmbChannelSendSynchronousRequest(driver->channel, &word, 8, mdl, WAIT, NULL, NULL,
-                                            limit == 0 ? NULL : &timeout);
-}
-
-static void make_with_memory(struct driver *driver)
-{
-    driver_make(driver);
-    assert_int_equal(VmbChannelInitSetMaximumExternalData(driver->channel, PAGE_SIZE, 1),
-                     STATUS_SUCCESS);
-}
-
-static void answer_at_timer(void *context)
-{
-    answer_next(context);
-}
-
-static void with_external_data_a_timeout_waits_for_the_host_to_let_go(void **state)
-{
-    struct driver driver = {0};
-    struct timer timer;
-
-    (void)state;
-    make_with_memory(&driver);
-    driver_start(&driver);
-    uint64_t before = clock_now();
-    timer_initialise(&timer, answer_at_timer, &driver);
-    timer_arm(&timer, clock_after(5 * CLOCK_SECOND));
-    assert_int_equal(ask_with_memory(&driver, CLOCK_SECOND), STATUS_CANCELLED);
-    assert_true(clock_now() - before >= 5 * CLOCK_SECOND);
-    driver_end(&driver);
-}
-
-static unsigned torn_down_at_return;
-
-static void rescind_now(struct driver *driver)
-{
-    (void)driver;
-    host_rescind(RELID);
-}
-
-static void a_rescind_releases_a_request_with_external_data_after_the_ring_is_gone(void **state)
-{
-    struct driver driver = {0};
-    struct script script;
-
-    (void)state;
-    make_with_memory(&driver);
-    driver_start(&driver);
-    script_start(&script, &driver, rescind_now);
-    assert_int_equal(ask_with_memory(&driver, 0), STATUS_DEVICE_REMOVED);
-    assert_int_equal(host_count(HOST_GPADL_TEARDOWN), 1);
-    driver_end(&driver);
-}
-
-/* The same, where the state worker itself is below the wait. */
-static void ask_with_memory_in_post_started(struct driver *driver, char letter)
-{
-    static struct script script;
-
-    if (letter == 'P') {
-        script_start(&script, driver, rescind_now);
-        assert_int_equal(ask_with_memory(driver, 0), STATUS_DEVICE_REMOVED);
-        torn_down_at_return = host_count(HOST_GPADL_TEARDOWN);
-    }
-}
-
-static void a_rescind_releases_a_request_with_external_data_in_post_started(void **state)
-{
-    struct driver driver = {0};
-
-    (void)state;
-    make_with_memory(&driver);
-    driver.on_state = ask_with_memory_in_post_started;
-    driver_start(&driver);
-    assert_int_equal(torn_down_at_return, 1);
-    assert_trace(&driver, "opened started post-started suspend closed ");
-    driver_end(&driver);
-    settle();
-    assert_int_equal(host_count(HOST_RELID_RELEASED), 1);
-}
-
-/* A driver that waits by its own means for a packet's completion. */
-static struct event own_event;
-
-static VOID set_own_event(VMBPACKET packet, NTSTATUS status, PVOID buffer, UINT32 length)
-{
-    (void)buffer, (void)length;
-    assert_int_equal(status, STATUS_DEVICE_REMOVED);
-    VmbPacketFree(packet);
-    event_set(&own_event);
-}
-
-static void wait_for_packet_in_post_started(struct driver *driver, char letter)
-{
-    static struct script script;
-    UINT64 word = 1;
-
-    if (letter != 'P') {
-        return;
-    }
-    VMBPACKET packet = VmbPacketAllocate(driver->channel);
-    VmbPacketSetCompletionRoutine(packet, set_own_event);
-    event_initialise(&own_event);
-    assert_int_equal(VmbPacketSend(packet, &word, 8, NULL, WAIT), STATUS_SUCCESS);
-    script_start(&script, driver, rescind_now);
-    assert_true(event_wait(&own_event, clock_after(30 * CLOCK_SECOND)));
-}
-
-static void a_rescind_ends_a_drivers_own_wait_in_post_started(void **state)
-{
-    struct driver driver = {0};
-
-    (void)state;
-    driver_make(&driver);
-    driver.on_state = wait_for_packet_in_post_started;
-    driver_start(&driver);
-    assert_trace(&driver, "opened started post-started suspend closed ");
-    driver_end(&driver);
-}
-
-/* ---- release ---- */
-
-static void a_rescind_releases_a_request_at_once(void **state)
-{
-    struct driver driver = {0};
-    struct script script;
-
-    (void)state;
-    driver_start(&driver);
-    script_start(&script, &driver, rescind_now);
-    assert_int_equal(ask(&driver, 0), STATUS_DEVICE_REMOVED);
-    /* Before anything else was done about it. */
-    assert_int_equal(host_count(HOST_GPADL_TEARDOWN), 0);
-    assert_trace(&driver, "opened started post-started ");
-    driver_end(&driver);
-    assert_trace(&driver, "opened started post-started suspend closed ");
-}
-
-static void a_queued_request_is_released_by_a_rescind_too(void **state)
-{
-    struct driver driver = {0};
-    struct script script;
-
-    (void)state;
-    driver_start(&driver);
-    VmbChannelPause(driver.channel);
-    script_start(&script, &driver, rescind_now);
-    assert_int_equal(ask(&driver, 0), STATUS_DEVICE_REMOVED);
-    driver_end(&driver);
-}
-
-static void start_now(struct driver *driver)
-{
-    static struct script script;
-
-    VmbChannelStart(driver->channel);
-    script_start(&script, driver, answer_next);
-}
-
-static void a_request_on_a_paused_channel_waits_for_the_start(void **state)
-{
-    struct driver driver = {0};
-    struct script script;
-
-    (void)state;
-    driver_start(&driver);
-    VmbChannelPause(driver.channel);
-    script_start(&script, &driver, start_now);
-    assert_int_equal(ask(&driver, 0), STATUS_SUCCESS);
-    driver_end(&driver);
-}
-
-static void offer_now(struct driver *driver)
-{
-    static struct timer timer;
-    struct host_offer offer = host_plain_offer(RELID);
-
-    host_add(&offer);
-    timer_initialise(&timer, answer_at_timer, driver);
-    timer_arm(&timer, clock_after(CLOCK_SECOND));
-}
-
-static void a_request_on_an_enabled_channel_waits_for_the_offer(void **state)
-{
-    struct driver driver = {0};
-    struct script script;
-
-    (void)state;
-    driver_make(&driver);
-    vmbus_test_connect();
-    assert_int_equal(VmbChannelEnable(driver.channel), STATUS_SUCCESS);
-    script_start(&script, &driver, offer_now);
-    assert_int_equal(ask(&driver, 0), STATUS_SUCCESS);
-    driver_end(&driver);
-}
-
 /* ---- where it may be called ---- */
 
 static NTSTATUS status_by_letter[128];
@@ -602,14 +370,6 @@ int main(void)
         kmcl_test(late_answers_free_the_slots_that_the_requests_left),
         kmcl_test(what_waits_behind_a_request_goes_on_when_its_time_is_up),
         kmcl_test(a_zero_limit_does_not_queue),
-        kmcl_test(with_external_data_a_timeout_waits_for_the_host_to_let_go),
-        kmcl_test(a_rescind_releases_a_request_with_external_data_after_the_ring_is_gone),
-        kmcl_test(a_rescind_releases_a_request_with_external_data_in_post_started),
-        kmcl_test(a_rescind_ends_a_drivers_own_wait_in_post_started),
-        kmcl_test(a_rescind_releases_a_request_at_once),
-        kmcl_test(a_queued_request_is_released_by_a_rescind_too),
-        kmcl_test(a_request_on_a_paused_channel_waits_for_the_start),
-        kmcl_test(a_request_on_an_enabled_channel_waits_for_the_offer),
         kmcl_test(only_post_started_of_the_state_callbacks_may_ask),
         kmcl_test(packets_arrive_while_post_started_waits_for_its_answer),
         kmcl_test(a_passive_packet_callback_may_not_ask_its_own_channel),

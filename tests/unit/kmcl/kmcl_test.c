@@ -260,3 +260,26 @@ void answer_next(struct driver *driver)
     assert_int_equal(host_put_completion(RELID, packet.transaction_id, answer, sizeof(answer)),
                      RING_OK);
 }
+
+LARGE_INTEGER relative(int64_t delay)
+{
+    return (LARGE_INTEGER){.QuadPart = -delay};
+}
+
+NTSTATUS ask(struct driver *driver, int64_t limit)
+{
+    UINT64 question = 0xABCD;
+    UINT64 answer[2] = {0};
+    UINT32 size = sizeof(answer);
+    LARGE_INTEGER timeout = relative(limit);
+    NTSTATUS status = VmbChannelSendSynchronousRequest(
+        driver->channel, &question, sizeof(question), NULL,
+        VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION, answer, &size, limit == 0 ? NULL : &timeout);
+
+    if (status == STATUS_SUCCESS) {
+        assert_int_equal(size, 16);
+        assert_int_equal(answer[0], 0x1122334455667788);
+        assert_int_equal(answer[1], 42);
+    }
+    return status;
+}

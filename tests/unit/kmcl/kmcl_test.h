@@ -96,6 +96,12 @@ void script_start(struct script *script, struct driver *driver, void (*run)(stru
 /* Answers the next request, which must be in the ring, with 16 bytes. */
 void answer_next(struct driver *driver);
 
+/* A limit of a wait, from now on. */
+LARGE_INTEGER relative(int64_t delay);
+
+/* Asks the host without external data, 16 bytes of answer_next() expected. Limit 0: none. */
+NTSTATUS ask(struct driver *driver, int64_t limit);
+
 #define assert_trace(driver, text) assert_string_equal((driver)->trace, text)
 
 #endif
