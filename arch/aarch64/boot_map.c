@@ -92,7 +92,8 @@ uint64_t boot_map_build(void)
 
 bool boot_map_memory(uint64_t base, uint64_t size)
 {
-    bool mapped = size <= MEMORY_MAP_LIMIT - base && map_blocks(base, size);
+    bool mapped =
+        base < MEMORY_MAP_LIMIT && size <= MEMORY_MAP_LIMIT - base && map_blocks(base, size);
 
     finish();
     return mapped;

@@ -8,7 +8,8 @@ SANITIZERS = -fsanitize=undefined -fno-sanitize-recover=all
 
 # Atomic operations as one instruction each: tests that step from one access to the next cannot be within a pair of them.
 UNIT_FLAGS = -march=armv8.1-a -isystem $(DEPS)/cmocka-arm64/include
-UNIT_LIBS  = -L$(DEPS)/cmocka-arm64/lib -lcmocka
+# At addresses that a guest's map reaches: it would lie above them if it might lie anywhere.
+UNIT_LIBS  = -no-pie -L$(DEPS)/cmocka-arm64/lib -lcmocka
 # In the place of the C library's: what the image has is tested with all that uses it.
 UNIT_SOURCES = arch/aarch64/memory.S
 UNIT_RUNNER  = qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$(abspath $(DEPS))/cmocka-arm64/lib

@@ -9,6 +9,7 @@ real_test_boot_linux   := boot/x86_64/linux.c
 real_test_boot_device_tree := boot/aarch64/device_tree.c boot/aarch64/machine_tree.c
 
 real_test_arch_machine_tables := arch/aarch64/machine_tables.c
+real_aarch64/test_boot_map := arch/aarch64/boot_map.c
 real_aarch64/test_hypervisor := arch/aarch64/hypervisor.c arch/aarch64/firmware.c
 
 # The thread sanitizer sees only what was built for it.
