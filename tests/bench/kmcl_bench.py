@@ -47,7 +47,7 @@ def print_image(build):
     sources.remove("vmbus/start.c")
     program = ring_bench.build_as_in_image("kmcl_bench", build, sources, ("tests/unit/processors/machine.o", "libbarebus-bench.a"))
     (time, _), count = times(program), ring_bench.counts(program)
-    print("\nA packet in bursts of 8, with the image's flags (-Os, general registers, memcpy as `rep movs`):\n")
+    print("\nA packet in bursts of 8, with the image's flags (-Os, general registers, memcpy as `rep movs` above 512 bytes):\n")
     print("| P, bytes | bare ring, ns | KMCL, ns | **ratio** | bare ring, instructions | KMCL | **above** |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
     for (name, payload, burst), (bare, _, both) in time.items():

@@ -130,7 +130,8 @@ static __attribute__((noinline)) void ring_bursts(struct bench *bench, uint32_t 
     }
 }
 
-/* As KMCL receives: it looks at the type before it takes the packet, or leaves it. */
+/* As one receives who looks at a packet before taking it, or leaves it: KMCL when its quota is used
+ * up. */
 static __attribute__((noinline)) void peek_bursts(struct bench *bench, uint32_t payload,
                                                   uint32_t burst, uint32_t count)
 {

@@ -87,8 +87,8 @@ def report(program, build):
         print("\nTwo runs agreed within 5 % in each line.")
 
     image = times(build_as_in_image("ring_bench", build, glob.glob("vmbus/ring_*.c")))
-    print("\nIn bursts of 8, received by peek and take as KMCL does, and both ways with the ring as it is in the image (-Os, general")
-    print("registers, memcpy as `rep movs`); ns and instructions above the floor:\n")
+    print("\nIn bursts of 8, received in one step, as KMCL does, or by peek and take; and both with the ring as it is in the image (-Os, general")
+    print("registers, memcpy as `rep movs` above 512 bytes); ns and instructions above the floor:\n")
     print("| P, bytes | next, ns | peek and take, ns | next, instructions | peek and take, instructions | image: next, ns | image: peek and take, ns |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
     for (payload, burst), (floor, ring, peek, _) in first.items():
