@@ -51,6 +51,7 @@ class Host:
         if not os.path.exists(QEMU):
             raise HostError(f"{QEMU} is not there; run 'make deps'")
         self.build = build  # where tests find images
+        self.deps = deps    # and what make deps made
         self.kind = kind
         self._say = say
         self._host = DirectHost(say) if kind == "direct" else NestedHost(deps, say)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A stock Linux on our VMM: what the machine itself has to be right in. Its devices are judged by the other tests with Linux."""
+import os
+
 from figures import expect
 from host import NO_STATUS
 from linux_guest import COMMAND_LINE, LinuxGuest, image
@@ -39,3 +41,13 @@ def test_linux_on_two_processors_starts_goes_on_in_another_process_and_powers_of
         expect(not linux.kernel_log("BUG:|Call Trace|rcu.*stall|soft lockup"), "it complains", guest)
         linux.power_off()
         expect(guest.wait(30) == NO_STATUS, "it did not power off", guest)
+
+
+def test_linux_as_it_is_shipped_unpacks_itself(host):
+    packed = os.path.join(host.deps, "kernel", "vmlinuz")
+    with host.start_vmm(packed, append="earlyprintk=ttyS0 nokaslr", memory_mib=192, devices=(), trace=False) as guest:
+        guest.console.wait_for("Linux version", 60)
+        guest.console.wait_for("Command line: .*nokaslr", 30)
+        guest.console.wait_for("ACPI: RSDP 0x00000000000E0000", 30)
+        guest.command("quit")
+        expect(guest.wait(20) == NO_STATUS, "it did not quit", guest)

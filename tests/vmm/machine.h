@@ -16,7 +16,7 @@
  *   control.c, trace.c, trace_packets.c   commands from outside; what goes over the bus
  *   ports.c, serial.c, platform.c   a PC's devices
  *   snapshot.c, snapshot_file.c, vcpu_state.c   all of it to a file, and back
- *   boot.c, acpi.c           how a kernel is loaded and told of the machine
+ *   boot*.c, acpi.c          how a kernel is loaded and told of the machine
  *   firmware.c, fw_cfg.c, pci.c, cmos.c   what firmware needs in its place
  */
 

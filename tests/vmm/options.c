@@ -133,7 +133,8 @@ static const struct {
     const char *text;
     void (*set)(struct options *options, const char *name, const char *value);
 } table[] = {
-    {"kernel", "FILE", "the kernel: an ELF file with a PVH entry (ours, or Linux' vmlinux)",
+    {"kernel", "FILE",
+     "the kernel: an ELF file with a PVH entry (ours, or Linux' vmlinux), or a bzImage",
      set_kernel},
     {"firmware", "FILE",
      "UEFI firmware for QEMU's pc machine (OVMF.fd), which starts an EFI application as --kernel",

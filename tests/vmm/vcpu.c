@@ -25,6 +25,10 @@
 #define SEGMENT_TASK       0xBu /* a 32-bit task, busy */
 #define SEGMENT_TASK_LIMIT 0x67u
 
+/* As Linux' protocol wants them; PVH does not care. */
+#define SELECTOR_CODE 0x10u
+#define SELECTOR_DATA 0x18u
+
 /* ---- making ---- */
 
 static void slot_free(void *context)
@@ -72,14 +76,15 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
     };
 }
 
-void vcpu_set_protected_mode(struct vcpu *vcpu, uint32_t rip, uint32_t rbx)
+void vcpu_set_protected_mode(struct vcpu *vcpu, const struct kvm_regs *general)
 {
     struct kvm_sregs system;
-    struct kvm_regs registers = {.rip = rip, .rbx = rbx, .rflags = FLAGS_ALWAYS};
+    struct kvm_regs registers = *general;
 
+    registers.rflags = FLAGS_ALWAYS;
     (void)kvm_must(vcpu->file, KVM_GET_SREGS, &system, "registers");
-    system.cs = flat_segment(8, SEGMENT_CODE);
-    system.ds = flat_segment(16, SEGMENT_DATA);
+    system.cs = flat_segment(SELECTOR_CODE, SEGMENT_CODE);
+    system.ds = flat_segment(SELECTOR_DATA, SEGMENT_DATA);
     system.es = system.ds;
     system.fs = system.ds;
     system.gs = system.ds;

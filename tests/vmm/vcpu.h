@@ -27,8 +27,9 @@ struct vcpu {
 /* Makes it, with its CPUID and its SynIC; it does not run yet. */
 void vcpu_create(struct vcpu *vcpu, struct machine *machine, uint32_t index);
 
-/* The first processor starts in 32-bit protected mode, paging off: RIP and RBX as given. */
-void vcpu_set_protected_mode(struct vcpu *vcpu, uint32_t rip, uint32_t rbx);
+/* The processor starts in 32-bit protected mode, paging off and interrupts too, general registers
+ * as given. */
+void vcpu_set_protected_mode(struct vcpu *vcpu, const struct kvm_regs *general);
 
 /* What the threads are to do. */
 enum vcpus_wanted {
