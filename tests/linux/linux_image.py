@@ -17,8 +17,8 @@ from nested_image import Archive, ImageError, kernel_elf, shared_libraries  # no
 SNAPSHOT = os.path.join(HERE, "snapshot.c")
 MODULES = ("hv_vmbus", "hv_balloon", "hv_utils")
 # What the guest's console and its end need, and what a start under an emulated processor can do without: self-tests, security
-# modules, certificates, type tables of BPF, the search for PCI. On a machine without legacy hardware Linux would restart by EFI only.
-COMMAND_LINE = ("console=ttyS0 quiet panic=-1 reboot=acpi pci=off mitigations=off nokaslr no_timer_check random.trust_cpu=on lsm=capability audit=0 "
+# modules, certificates, type tables of BPF, the search for PCI, zeros in memory that is taken. On a machine without legacy hardware Linux would restart by EFI only.
+COMMAND_LINE = ("console=ttyS0 quiet panic=-1 reboot=acpi pci=off init_on_alloc=0 mitigations=off nokaslr no_timer_check random.trust_cpu=on lsm=capability audit=0 "
                 "cryptomgr.notests initcall_blacklist=load_system_certificate_list,jent_mod_init,bpf_tcp_ca_kfunc_init,"
                 "bpf_dummy_struct_ops_init")
 

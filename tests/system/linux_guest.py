@@ -92,12 +92,10 @@ class LinuxGuest:
 
     def devices(self):
         """VMBus devices as the guest has them: instance -> (class, driver or None)."""
-        listing = self.run("cd /sys/bus/vmbus/devices && for d in $(ls); do echo $d $(cat $d/class_id) $(readlink $d/driver | sed s:.*/::); done")
-        found = {}
-        for line in listing.splitlines():
-            instance, class_id, *driver = line.split()
-            found[instance] = (class_id.strip("{}"), driver[0] if driver else None)
-        return found
+        listing = self.run("cd /sys/bus/vmbus/devices && { grep . */class_id /dev/null; ls -ld */driver; } 2>/dev/null", status=None)
+        classes = re.findall(r"^(\S+)/class_id:{(\S+)}$", listing, re.M)
+        drivers = dict(re.findall(r"(\S+)/driver -> .*/(\S+)$", listing, re.M))
+        return {instance: (class_id, drivers.get(instance)) for instance, class_id in classes}
 
     def wait_for(self, look, what, timeout=30):
         """Calls look() until it returns something true, and returns that."""

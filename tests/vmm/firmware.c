@@ -8,7 +8,6 @@
 
 #include "kernel/pages.h"
 #include "tests/vmm/acpi.h"
-#include "tests/vmm/cmos.h"
 #include "tests/vmm/file.h"
 #include "tests/vmm/fw_cfg.h"
 #include "tests/vmm/machine.h"
@@ -166,7 +165,6 @@ void firmware_load(struct machine *machine)
 
     map_firmware(machine);
     pci_create(machine);
-    cmos_create(&machine->ports, &machine->memory);
     fw_cfg_create(&fw_cfg, &machine->memory, &machine->ports);
     fw_cfg_add_copy(&fw_cfg, FW_CFG_PROCESSORS, &processors, sizeof(processors));
     fw_cfg_add_copy(&fw_cfg, FW_CFG_PROCESSORS_MOST, &processors, sizeof(processors));

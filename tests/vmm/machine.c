@@ -7,6 +7,7 @@
 #include "hv/tlfs.h"
 #include "kernel/wait.h"
 #include "tests/vmm/boot.h"
+#include "tests/vmm/cmos.h"
 #include "tests/vmm/control.h"
 #include "tests/vmm/firmware.h"
 #include "tests/vmm/host_machine.h"
@@ -46,6 +47,9 @@ void machine_create(struct machine *machine, const struct options *options)
     ports_create(&machine->ports);
     serial_create(&machine->serial, &machine->kvm, &machine->ports);
     platform_create(machine);
+    /* Linux asks for the time whatever ACPI says, and waits seconds for a clock that is not there.
+     */
+    cmos_create(&machine->ports, &machine->memory);
     bus_create(&machine->bus, machine);
     for (uint32_t i = 0; i < machine->vcpu_count; i++) {
         vcpu_create(&machine->vcpus[i], machine, i);
