@@ -220,7 +220,7 @@ run_command_x86_64 = python3 tests/system/host.py --build $(BUILD) --deps $(DEPS
 ## test-system: boots guests and tests them from outside (TEST=name for one)
 test-system: deps
 	@$(parallel_make) $(test_needs_$(ARCH))
-	@$(parallel_make) ARCH=aarch64 all
+	@$(parallel_make) ARCH=aarch64 all efi
 	@$(parallel_make) image-applications
 	@python3 tests/system/run.py --build $(BUILD) --deps $(DEPS) --results $(BUILD)/results/system $(if $(TEST),--only $(TEST),$(test_only_$(ARCH)))
 
@@ -264,7 +264,7 @@ bench: deps bench_$(ARCH)
 .PHONY: bench_x86_64 bench_aarch64
 bench_x86_64:
 	@$(parallel_make) all $(bench_programs) el2
-	@$(parallel_make) ARCH=aarch64 all
+	@$(parallel_make) ARCH=aarch64 all efi
 	@echo "$$(date +%F), $$(nproc) processors ($$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)), load $$(cut -d' ' -f1 /proc/loadavg)"
 	@status=0; \
 	python3 tests/bench/run.py --build $(BUILD) --deps $(DEPS) $(bench_programs) || status=1; \

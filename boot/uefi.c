@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What firmware is asked, and the end of its boot services (UEFI Specification 7.4, "Image
- * Services"). Nothing here runs afterwards but the conversion of the memory map, and a reset.
+ * Services"). Nothing here runs afterwards but the conversion of the memory map, and power-off.
  */
 #include "boot/uefi.h"
 
@@ -115,9 +115,9 @@ static void take_graphics(struct efi_system_table *system)
 
 static efi_reset_system reset_system;
 
-static void reset(bool restart)
+static void power_off(void)
 {
-    reset_system(restart ? EFI_RESET_COLD : EFI_RESET_SHUTDOWN, EFI_SUCCESS, 0, NULL);
+    reset_system(EFI_RESET_SHUTDOWN, EFI_SUCCESS, 0, NULL);
 }
 
 /* ---- the command line ---- */
@@ -259,7 +259,7 @@ struct boot_info *uefi_collect(efi_handle handle, struct efi_system_table *syste
     take_acpi(system);
     take_graphics(system);
     reset_system = system->runtime_services->reset_system;
-    info.firmware.reset = reset;
+    info.firmware.power_off = power_off;
     *status = make_room(system->boot_services, &map);
     if (*status != EFI_SUCCESS) {
         return refuse(system, "firmware gives no memory map", status, *status);

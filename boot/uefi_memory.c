@@ -29,7 +29,7 @@ static void take_runtime_range(struct boot_firmware *firmware,
 
     if (firmware->count == BOOT_FIRMWARE_RANGES ||
         __builtin_add_overflow(descriptor->physical_start, size, &end) || end > MEMORY_MAP_LIMIT) {
-        firmware->reset = NULL;
+        firmware->power_off = NULL;
         return;
     }
     firmware->ranges[firmware->count++] = (struct memory_range){descriptor->physical_start, end};

@@ -157,7 +157,6 @@ _Static_assert(offsetof(struct efi_boot_services, exit_boot_services) == 232,
 _Static_assert(offsetof(struct efi_boot_services, locate_protocol) == 320,
                "layout of EFI_BOOT_SERVICES");
 
-#define EFI_RESET_COLD     0u
 #define EFI_RESET_SHUTDOWN 2u
 
 /* ResetSystem, UEFI 8.5.1. */

@@ -18,10 +18,10 @@
 
 /*
  * What firmware left behind for its runtime services: the memory they need, mapped one to one, and
- * how to end the machine's run with them. reset is NULL if there are none.
+ * how to switch the machine off with them. power_off is NULL if there are none.
  */
 struct boot_firmware {
-    void (*reset)(bool restart); /* returns only if firmware fails */
+    void (*power_off)(void); /* returns only if firmware fails */
     struct memory_range ranges[BOOT_FIRMWARE_RANGES];
     uint32_t count;
 };

@@ -112,14 +112,14 @@ static void acpi_power_off(void)
 /* Firmware runs with its own memory mapped as it is while boot services run. */
 static void firmware_power_off(void)
 {
-    bool mapped = firmware.reset != NULL;
+    bool mapped = firmware.power_off != NULL;
 
     for (uint32_t i = 0; mapped && i < firmware.count; i++) {
         const struct memory_range *range = &firmware.ranges[i];
         mapped = arch_map_range(range->base, range->end - range->base, ARCH_MAPPING_FIRMWARE);
     }
     if (mapped) {
-        firmware.reset(false);
+        firmware.power_off();
     }
 }
 
@@ -130,7 +130,7 @@ void power_off(int status)
         acpi_power_off();
         log_warning("kernel", "ACPI did not switch the machine off");
     }
-    if (firmware.reset != NULL) {
+    if (firmware.power_off != NULL) {
         log_info("kernel", "power off by UEFI, exit status %d", status);
         firmware_power_off();
         log_warning("kernel", "UEFI did not switch the machine off");

@@ -20,9 +20,8 @@ static struct boot_info info;
 static struct descriptor map[8];
 static unsigned used;
 
-static void reset(bool restart)
+static void power_off(void)
 {
-    (void)restart;
 }
 
 static int setup(void **state)
@@ -30,7 +29,7 @@ static int setup(void **state)
     memset(&info, 0, sizeof(info));
     memset(map, 0, sizeof(map));
     used = 0;
-    info.firmware.reset = reset;
+    info.firmware.power_off = power_off;
     return test_arch_setup(state);
 }
 
@@ -104,7 +103,7 @@ static void runtime_memory_is_remembered(void **state)
     assert_int_equal(info.firmware.ranges[1].base, 0x110000);
     assert_int_equal(info.firmware.ranges[1].end, 0x130000);
     assert_int_equal(info.firmware.ranges[2].end, 0x100000000);
-    assert_ptr_equal(info.firmware.reset, reset);
+    assert_ptr_equal(info.firmware.power_off, power_off);
     assert_int_equal(info.memory.count, 0);
 }
 
@@ -119,10 +118,10 @@ static void more_runtime_memory_than_fits_costs_the_runtime_services(void **stat
     }
     assert_true(uefi_take_memory_map(&info, many, sizeof(many) - sizeof(many[0]), sizeof(many[0])));
     assert_int_equal(info.firmware.count, BOOT_FIRMWARE_RANGES);
-    assert_ptr_equal(info.firmware.reset, reset);
+    assert_ptr_equal(info.firmware.power_off, power_off);
     info.firmware.count = 0;
     assert_true(uefi_take_memory_map(&info, many, sizeof(many), sizeof(many[0])));
-    assert_null(info.firmware.reset);
+    assert_null(info.firmware.power_off);
 }
 
 static void numbers_that_make_no_sense_are_cut(void **state)
@@ -147,7 +146,7 @@ static void runtime_memory_out_of_reach_costs_the_runtime_services(void **state)
     add(6, 0xfffffffffffff000, 0x10, RUNTIME);
     take();
     assert_int_equal(info.firmware.count, 0);
-    assert_null(info.firmware.reset);
+    assert_null(info.firmware.power_off);
 }
 
 static void a_map_in_many_pieces_keeps_the_largest(void **state)
