@@ -149,6 +149,7 @@ def main():
     parser.add_argument("--memory", type=int, default=256, metavar="MIB")
     parser.add_argument("--vmm", action="store_true", help="on our own VMM instead of QEMU (make vmm builds it)")
     parser.add_argument("--device", action="append", metavar="NAME[,OPTIONS]", help="of the VMM; may be given several times (all)")
+    parser.add_argument("--firmware", metavar="FILE", help="of the VMM: UEFI firmware (OVMF.fd) that starts an EFI application")
     parser.add_argument("--processors", type=int, default=1, metavar="N")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="end the guest after this time")
     parser.add_argument("--host", choices=("direct", "nested"), help="do not choose by what this machine's KVM can do")
@@ -172,7 +173,7 @@ def main():
         with Host(deps=options.deps, build=options.build, kind=options.host, say=say) as host:
             more = {}
             if options.vmm:
-                more = {"devices": options.device or ("all",), "trace": False}
+                more = {"devices": options.device or ("all",), "trace": False, "firmware": options.firmware}
             start = host.start_vmm if options.vmm else host.start
             with start(options.elf, append=options.append, memory_mib=options.memory, processors=options.processors, on_console=show,
                        **more) as guest:

@@ -39,6 +39,28 @@ static void an_open_brings_its_data_and_its_answer(void **state)
     finish_channel();
 }
 
+static void rings_are_shown_while_the_channel_is_open(void **state)
+{
+    struct vmbus_server_rings shown;
+
+    (void)state;
+    start_device();
+    assert_false(vmbus_server_rings(loopback_server, RELID, &shown));
+    bring_to(VMBUS_SERVER_OPEN);
+    assert_true(vmbus_server_rings(loopback_server, RELID, &shown));
+    assert_ptr_equal(shown.incoming, vmbus_server_incoming(device.channel)->control);
+    assert_ptr_equal(shown.incoming_data, vmbus_server_incoming(device.channel)->data);
+    assert_ptr_equal(shown.outgoing, vmbus_server_outgoing(device.channel)->control);
+    assert_ptr_equal(shown.outgoing_data, vmbus_server_outgoing(device.channel)->data);
+    assert_int_equal(shown.incoming_size, 4096);
+    assert_int_equal(shown.outgoing_size, 4096);
+    assert_false(vmbus_server_rings(loopback_server, RELID + 1, &shown));
+    assert_false(vmbus_server_rings(loopback_server, UINT32_MAX, &shown));
+    guest_close(RELID);
+    assert_false(vmbus_server_rings(loopback_server, RELID, &shown));
+    finish_channel();
+}
+
 /* Pages of the ring, where its second half starts, and whether that can be. */
 static void opens_with_wrong_rings_are_refused(void **state)
 {
@@ -440,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         server_test(states_have_names),
         server_test(an_open_brings_its_data_and_its_answer),
+        server_test(rings_are_shown_while_the_channel_is_open),
         server_test(opens_with_wrong_rings_are_refused),
         server_test(only_one_range_of_whole_pages_can_be_rings),
         server_test(rings_that_cannot_be_mapped_are_refused),
