@@ -15,6 +15,14 @@ static enum irql level_of(const struct cpu *cpu)
     return (enum irql)atomic_load_explicit(&cpu->irql, memory_order_relaxed);
 }
 
+/*
+ * Choice of ours: so many items of deferred work run in a row before whoever was interrupted, or
+ * lowered the level, goes on. Work that begets work, as a device does that answers each packet at
+ * once, would keep main() from its turn for ever. What is left over runs at the next interrupt, the
+ * next fall of the level or the next wait, which does not halt before.
+ */
+#define DEFERRED_ITEMS_IN_A_ROW 256u
+
 void irql_set(struct cpu *cpu, enum irql level)
 {
     atomic_signal_fence(memory_order_seq_cst);
@@ -72,13 +80,14 @@ void irql_lower(enum irql previous)
      * An interrupt before the level falls sees DISPATCH and leaves its work to us; one behind that
      * runs its work itself. So a look after the level fell misses nothing.
      */
-    for (;;) {
+    for (unsigned left = DEFERRED_ITEMS_IN_A_ROW;;) {
         irql_set(cpu, previous);
-        if (!deferred_work_pending(cpu)) {
+        if (left == 0 || !deferred_work_pending(cpu)) {
             return;
         }
         irql_set(cpu, IRQL_DISPATCH);
-        while (deferred_work_run_one(cpu)) {
+        while (left != 0 && deferred_work_run_one(cpu)) {
+            left--;
         }
     }
 }
@@ -104,13 +113,15 @@ bool interrupt_leave(enum irql previous)
 void interrupt_run_deferred(enum irql previous)
 {
     struct cpu *cpu = arch_this_cpu();
+    unsigned left = DEFERRED_ITEMS_IN_A_ROW;
 
     irql_set(cpu, IRQL_DISPATCH);
     do {
         arch_interrupts_enable();
-        while (deferred_work_run_one(cpu)) {
+        while (left != 0 && deferred_work_run_one(cpu)) {
+            left--;
         }
         (void)arch_interrupts_disable();
-    } while (deferred_work_pending(cpu));
+    } while (left != 0 && deferred_work_pending(cpu));
     irql_set(cpu, previous);
 }

@@ -26,7 +26,7 @@ enum irql irql_current(void);
 enum irql irql_raise_to_dispatch(void);
 
 /* Returns to a level that irql_raise_to_dispatch() handed out; below DISPATCH pending deferred work
- * runs first. */
+ * runs first, but not for ever (kernel/irql.c). */
 void irql_lower(enum irql previous);
 
 #endif

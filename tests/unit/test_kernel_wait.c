@@ -203,6 +203,85 @@ static void endless_passive_work_does_not_hold_up_the_limit(void **state)
     assert_true(passive_work_cancel(&item));
 }
 
+/* Work that begets itself, as a device makes a driver do that answers each packet at once: longer
+ * than any test of it lasts. */
+#define ENDLESS 1000000u
+
+struct endless {
+    struct work_item item;
+    unsigned runs;
+};
+
+static void run_endless(void *context)
+{
+    struct endless *endless = context;
+
+    if (++endless->runs < ENDLESS) {
+        deferred_work_queue(&endless->item);
+    }
+}
+
+static void begin_endless(void *context)
+{
+    struct endless *endless = context;
+
+    endless->runs = 0;
+    work_item_initialise(&endless->item, run_endless, endless);
+    deferred_work_queue(&endless->item);
+}
+
+/* It is still at it. */
+static void expect_endless(struct endless *endless)
+{
+    assert_true(deferred_work_cancel(&endless->item));
+    assert_true(endless->runs < ENDLESS);
+}
+
+static void endless_deferred_work_does_not_hold_up_the_limit(void **state)
+{
+    (void)state;
+    struct endless endless;
+
+    begin_endless(&endless);
+    assert_false(event_wait(&event, clock_after(10 * CLOCK_MICROSECOND)));
+    expect_endless(&endless);
+}
+
+static void endless_deferred_work_leaves_passive_work_its_turn(void **state)
+{
+    (void)state;
+    struct endless endless;
+    struct work_item passive;
+
+    begin_endless(&endless);
+    work_item_initialise(&passive, set_event, &event);
+    passive_work_queue(&passive);
+    assert_true(event_wait(&event, WAIT_WITHOUT_LIMIT));
+    expect_endless(&endless);
+}
+
+static void endless_deferred_work_of_an_interrupt_lets_the_interrupted_go_on(void **state)
+{
+    (void)state;
+    struct endless endless;
+
+    assert_true(test_interrupt(begin_endless, &endless));
+    assert_int_equal(irql_current(), IRQL_PASSIVE);
+    expect_endless(&endless);
+}
+
+static void deferred_work_left_over_runs_before_the_halt(void **state)
+{
+    (void)state;
+    struct endless endless;
+
+    begin_endless(&endless);
+    endless.runs = ENDLESS - 1000;
+    assert_false(event_wait(&event, clock_after(CLOCK_SECOND)));
+    assert_int_equal(endless.runs, ENDLESS);
+    assert_int_equal(test_halts(), 1);
+}
+
 /* The last look before the halt: an interrupt that comes right behind it must not be slept through.
  */
 struct late {
@@ -375,6 +454,11 @@ int main(void)
         cmocka_unit_test_setup(a_wait_runs_passive_work, setup),
         cmocka_unit_test_setup(passive_work_may_wait_itself, setup),
         cmocka_unit_test_setup(endless_passive_work_does_not_hold_up_the_limit, setup),
+        cmocka_unit_test_setup(endless_deferred_work_does_not_hold_up_the_limit, setup),
+        cmocka_unit_test_setup(endless_deferred_work_leaves_passive_work_its_turn, setup),
+        cmocka_unit_test_setup(endless_deferred_work_of_an_interrupt_lets_the_interrupted_go_on,
+                               setup),
+        cmocka_unit_test_setup(deferred_work_left_over_runs_before_the_halt, setup),
         cmocka_unit_test_setup(an_interrupt_behind_the_last_look_ends_the_halt, setup),
         cmocka_unit_test_setup(an_interrupt_at_any_moment_of_a_wait_ends_it, setup),
         cmocka_unit_test_setup(a_condition_met_before_the_halt_prevents_it, setup),
