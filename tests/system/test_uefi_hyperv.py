@@ -10,6 +10,7 @@ FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 # By type: heartbeat, shutdown, time, key-value pairs, dynamic memory.
 SERVICES = ("57164f39-9115-4e78-ab55-382f3bd5422d", "0e0b6031-5213-4934-818b-38d90ced39db", "9527e630-d0ae-497b-adce-e80ab0175caf",
             "a9a0f4e7-5a45-4d96-b827-8a841e8c03e6", "525074dc-8985-46e2-8057-a307dc18a502")
+PANIC = 2
 LIMIT = 60  # seconds of a machine that may be busy; ten are usual
 
 
@@ -86,3 +87,14 @@ def test_uefi_reports_the_clock_and_timers_of_hyperv(host):
     expect(status == 0, f"the guest left with status {status}", guest)
     expect(not lines_with(guest, "time is a guess|cannot be measured|APIC timer"), "legacy clocks are in use", guest)
     check_conversation(guest)
+
+
+def test_a_panic_is_in_the_crash_registers(host):
+    with start(host, "guests/executive", append="test=null_pointer") as guest:
+        status = guest.wait(LIMIT)
+    expect(status == PANIC, f"the guest left with status {status}", guest)
+    expect(lines_with(guest, "panic: page fault at 0x"), "the console does not say so", guest)
+    # The first is our code for a panic, the third to the fifth the text's first bytes.
+    words = re.search(r"the guest crashed: 0x1 0x[0-9a-f]+ (0x[0-9a-f]+) (0x[0-9a-f]+) (0x[0-9a-f]+)", guest.errors)
+    text = b"".join(int(word, 16).to_bytes(8, "little") for word in words.groups()) if words else b""
+    expect(text.startswith(b"page fault at 0x"), f"the crash registers say {text}", guest)

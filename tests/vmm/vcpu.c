@@ -38,6 +38,23 @@ static void slot_free(void *context)
     vmbus_server_slot_free(machine->bus.server);
 }
 
+/* TLFS, Partition Properties. KVM lets the guest read here, and do, what its host has written once
+ * (Linux, hyperv.c). */
+#define MSR_CRASH_CTL 0x40000105u
+#define CRASH_NOTIFY  (UINT64_C(1) << 63)
+
+static void offer_crash_report(int vcpu)
+{
+    struct {
+        struct kvm_msrs header;
+        struct kvm_msr_entry entry;
+    } one = {.header = {.nmsrs = 1}, .entry = {.index = MSR_CRASH_CTL, .data = CRASH_NOTIFY}};
+
+    if (kvm_ioctl(vcpu, KVM_SET_MSRS, &one) != 1) {
+        die("KVM: the guest cannot be offered to report its crash: %s", strerror(errno));
+    }
+}
+
 void vcpu_create(struct vcpu *vcpu, struct machine *machine, uint32_t index)
 {
     struct kvm_enable_cap synic = {.cap = KVM_CAP_HYPERV_SYNIC2};
@@ -60,6 +77,7 @@ void vcpu_create(struct vcpu *vcpu, struct machine *machine, uint32_t index)
     cpuid_set(&machine->kvm, vcpu->file, index, machine->vcpu_count,
               !machine->options->without_timers);
     (void)kvm_must(vcpu->file, KVM_ENABLE_CAP, &enforce, "Hyper-V's interface as told by CPUID");
+    offer_crash_report(vcpu->file);
     synic_create(&vcpu->synic, &machine->kvm, &machine->memory, index, slot_free, machine);
 }
 
