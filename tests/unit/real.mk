@@ -32,3 +32,4 @@ real_test_kernel_acpi := kernel/acpi_power.c
 real_tsan_processors_kmcl := $(filter-out vmbus/start.c,$(wildcard vmbus/*.c)) \
                              $(wildcard vmbus/kmcl/*.c vmbus/server/*.c vmbus/kmcl/server/*.c) \
                              $(addprefix kernel/,clock.c irql.c lock.c timer.c wait.c work.c)
+real_test_vmm_memory := tests/vmm/guest_memory.c
