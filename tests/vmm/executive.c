@@ -177,6 +177,8 @@ static void interrupt(struct source *source)
     }
     if (source == &timer) {
         timers_interrupt();
+    } else if (source->work.run == NULL) {
+        return; /* whoever waits looks again */
     } else if (source->level == IRQL_PASSIVE) {
         passive_work_queue(&source->work);
     } else {

@@ -38,7 +38,8 @@ struct source {
     struct work_item work;
 };
 
-/* An eventfd of its own, for other threads (source_raise()) or for KVM. False: errno says why. */
+/* An eventfd of its own, for other threads (source_raise()) or for KVM. Without `run` it ends a
+ * halt, so that a wait looks at its condition again. False: errno says why. */
 bool source_create(struct source *source, enum irql level, void (*run)(void *context),
                    void *context);
 

@@ -19,16 +19,11 @@
 #define CRASH_REGISTERS 6u /* P0 to P4, CTL */
 #define CRASH_TEXT      4096u
 
-static void nothing(void *context)
-{
-    (void)context;
-}
-
 void machine_create(struct machine *machine, const struct options *options)
 {
     machine->options = options;
     machine->vcpu_count = options->processors;
-    if (!source_create(&machine->ended, IRQL_DISPATCH, nothing, NULL)) {
+    if (!source_create(&machine->ended, IRQL_DISPATCH, NULL, NULL)) {
         die("the machine's event: %s", strerror(errno));
     }
     kvm_open(&machine->kvm);

@@ -279,11 +279,6 @@ static void kicked(int signal)
     (void)signal;
 }
 
-static void nothing(void *context)
-{
-    (void)context;
-}
-
 void vcpus_start(struct machine *machine)
 {
     struct vcpus_control *control = &machine->vcpus_control;
@@ -294,7 +289,7 @@ void vcpus_start(struct machine *machine)
     control->wanted = VCPUS_STAND;
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(KICK, &action, NULL);
-    if (!source_create(&control->stood, IRQL_DISPATCH, nothing, NULL)) {
+    if (!source_create(&control->stood, IRQL_DISPATCH, NULL, NULL)) {
         die("the processors' event: %s", strerror(errno));
     }
     for (uint32_t i = 0; i < machine->vcpu_count; i++) {
