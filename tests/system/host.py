@@ -76,6 +76,10 @@ class Host:
     def close(self):
         self._host.close()
 
+    def keep(self, path):
+        """The name under which a file can be named in arguments of the VMM: that may run on another machine."""
+        return self._host.keep_file(path)
+
     def stop_guest(self):
         """Ends the guest that was started last, if it still runs."""
         if self._guest:

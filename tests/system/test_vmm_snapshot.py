@@ -3,6 +3,8 @@
 import os
 import random
 import re
+import struct
+import tempfile
 import time
 
 from figures import expect, image, lines_with, wait_for_figures
@@ -139,3 +141,21 @@ def test_a_save_can_be_gone_on_from_and_a_bad_file_is_refused(host):
             except HostError:
                 pass
         expect(names in guest.errors, f"{arguments}: {guest.errors}", guest)
+
+
+def test_a_damaged_snapshot_is_refused(host):
+    """Whole by its size, and not by its checksum; then cut short."""
+    memory = 8 << 20
+    header = struct.pack("<QIIQQQQII", 0x31504E5353454242, 1, 1, memory, memory, 4096, 64, 0x12345678, 0)
+    for size, reason in ((4096 + memory, "checksum"), (4096, "damaged"), (len(header) - 1, "cut short")):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(header)
+            file.truncate(size)
+            file.flush()
+            with host.start_vmm(None, devices=(), arguments=("--resume", host.keep(file.name))) as guest:
+                try:
+                    guest.wait(20)
+                    expect(False, "it is taken", guest)
+                except HostError:
+                    pass
+        expect("--resume" in guest.errors and reason in guest.errors, f"{reason}: {guest.errors}", guest)

@@ -13,6 +13,7 @@
 #include "kernel/pages.h"
 #include "tests/vmm/executive.h"
 #include "tests/vmm/options.h"
+#include "vmbus/server/checksum.h"
 
 #define SECTIONS_MOST (64u << 20) /* choice: bounds what a damaged file makes us take */
 
@@ -75,6 +76,15 @@ const void *snapshot_get(const struct snapshot *snapshot, const char *name, uint
     return bytes;
 }
 
+static uint32_t checksum_of(const struct snapshot *snapshot)
+{
+    struct snapshot_header header = snapshot->header;
+
+    header.checksum = 0;
+    return vmbus_checksum(vmbus_checksum(0, &header, sizeof(header)), snapshot->sections,
+                          snapshot->used);
+}
+
 /* ---- out ---- */
 
 static bool write_at(int file, const void *bytes, uint64_t size, uint64_t at)
@@ -125,6 +135,7 @@ static bool write_all(int file, struct snapshot *snapshot, const struct guest_me
     header->sections_size = snapshot->used;
     header->memory_offset =
         (sizeof(*header) + snapshot->used + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+    header->checksum = checksum_of(snapshot);
     return ftruncate(file, (off_t)(header->memory_offset + memory->total)) == 0 &&
            write_at(file, header, sizeof(*header), 0) &&
            write_at(file, snapshot->sections, snapshot->used, sizeof(*header)) &&
@@ -221,6 +232,9 @@ void snapshot_read(struct snapshot *snapshot, const char *name)
     }
     read_at(file, snapshot->sections, snapshot->used, sizeof(*header), name);
     (void)close(file);
+    if (header->checksum != checksum_of(snapshot)) {
+        die("option --resume: %s is damaged: its checksum is wrong", name);
+    }
 }
 
 void snapshot_read_memory(const struct snapshot *snapshot, const struct guest_memory *memory,

@@ -24,8 +24,10 @@ struct snapshot_header {
     uint64_t memory_total;  /* with what was added */
     uint64_t memory_offset; /* in the file */
     uint64_t sections_size; /* bytes, behind this header */
+    uint32_t checksum;      /* CRC-32C of header, with this word 0, and sections; not of memory */
+    uint32_t reserved;      /* 0 */
 };
-_Static_assert(sizeof(struct snapshot_header) == 48, "header of a snapshot");
+_Static_assert(sizeof(struct snapshot_header) == 56, "header of a snapshot");
 
 #define SNAPSHOT_NAME 48u
 
