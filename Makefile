@@ -263,13 +263,14 @@ bench: deps bench_$(ARCH)
 
 .PHONY: bench_x86_64 bench_aarch64
 bench_x86_64:
-	@$(parallel_make) all $(bench_programs) el2
+	@$(parallel_make) all $(bench_programs) el2 vmm efi
 	@$(parallel_make) ARCH=aarch64 all efi
 	@echo "$$(date +%F), $$(nproc) processors ($$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)), load $$(cut -d' ' -f1 /proc/loadavg)"
 	@status=0; \
 	python3 tests/bench/run.py --build $(BUILD) --deps $(DEPS) $(bench_programs) || status=1; \
 	python3 tests/bench/sizes.py --build $(BUILD) --deps $(DEPS) || status=1; \
 	python3 tests/bench/start.py --build $(BUILD) --deps $(DEPS) || status=1; \
+	python3 tests/bench/uefi.py --build $(BUILD) --deps $(DEPS) || status=1; \
 	python3 tests/bench/arm64.py --build $(BUILD) || status=1; \
 	exit $$status
 

@@ -165,6 +165,12 @@ def test_machines(host):
                 0, r"20 waits of 10 ms took (?:[2-9]|1\d)\d\d ms with time-stamp counter and local APIC timer, halts=\d\d+")
 
 
+def test_without_legacy_controllers_and_timers_waits_halt(host):
+    """No interval timer tells the frequency: time is a guess, which is said, but the guest runs."""
+    run(host, "waiting", machine="microvm,pit=off,pic=off").expect(
+        0, r"warning: nothing tells the processor's frequency: time is a guess", r"and local APIC timer, halts=\d\d+")
+
+
 def test_without_a_local_apic_waits_poll(host):
     run(host, "waiting", cpu="qemu64,-apic").expect(0, r"with time-stamp counter and none, halts=0")
 
