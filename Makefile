@@ -271,6 +271,7 @@ bench_x86_64:
 	python3 tests/bench/sizes.py --build $(BUILD) --deps $(DEPS) || status=1; \
 	python3 tests/bench/start.py --build $(BUILD) --deps $(DEPS) || status=1; \
 	python3 tests/bench/uefi.py --build $(BUILD) --deps $(DEPS) || status=1; \
+	python3 tests/bench/load.py --build $(BUILD) --deps $(DEPS) || status=1; \
 	python3 tests/bench/arm64.py --build $(BUILD) || status=1; \
 	exit $$status
 

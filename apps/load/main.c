@@ -14,6 +14,8 @@
  *   report=0       without a line for each of these seconds, since it costs exits to the host
  *
  *   wait=10        seconds to wait for the device
+ *
+ *   stay=0         seconds to stay when all is done, for whoever wants to look from outside
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -152,6 +154,15 @@ static int run_for(struct load_parameters *parameters, uint64_t end)
                : (int)LOST_OR_WRONG;
 }
 
+/* Nothing happens any more. */
+static void stay(uint64_t seconds)
+{
+    struct event never;
+
+    event_initialise(&never);
+    (void)event_wait(&never, clock_after(seconds * CLOCK_SECOND));
+}
+
 int main(void)
 {
     const struct list sizes = list_of("sizes", "64,1500");
@@ -167,7 +178,9 @@ int main(void)
     if (seconds != 0 && sizes.count > 0 && bursts.count > 0) {
         parameters.size = sizes.values[0];
         parameters.burst = bursts.values[0];
-        return run_for(&parameters, clock_after(seconds * CLOCK_SECOND));
+        const int ended = run_for(&parameters, clock_after(seconds * CLOCK_SECOND));
+        stay(command_line_number("stay", 0));
+        return ended;
     }
     int status = EXIT_STATUS_SUCCESS;
     for (unsigned i = 0; i < sizes.count; i++) {
@@ -177,5 +190,6 @@ int main(void)
             status = run(&parameters);
         }
     }
+    stay(command_line_number("stay", 0));
     return status;
 }
