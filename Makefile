@@ -299,7 +299,7 @@ lint: $(BUILD)/compile_commands.json $(images)
 # One line a source: what an editor or clang-tidy needs to know to read it. Clang does not know all options of gcc.
 tidy_cflags = $(filter-out $(SMALLER),$(CFLAGS))
 other_architectures = $(filter-out $(ARCH),$(patsubst linker/%.mk,%,$(wildcard linker/*.mk)))
-own_sources = $(wildcard $(addsuffix /*.c,arch/$(ARCH) boot/$(ARCH) kernel/$(C_LIBRARY)))
+own_sources = $(wildcard $(addsuffix /*.c,arch/$(ARCH) boot/$(ARCH) kernel/$(C_LIBRARY) tests/guests/$(ARCH)))
 .PHONY: own-commands
 own-commands:
 	@for f in $(own_sources); do echo "$$f	$(CC) $(tidy_cflags) $(ARCH_SYSTEM_FLAGS) -c $$f"; done
@@ -308,7 +308,7 @@ $(BUILD)/compile_commands.json: Makefile linker/$(ARCH).mk $(sort $(dir $(system
 	@{ \
 	    for f in $(filter %.c,$(system_sources)); do echo "$$f	$(CC) $(tidy_cflags) $(ARCH_SYSTEM_FLAGS) -c $$f"; done; \
 	    for a in $(other_architectures); do $(MAKE) -s --no-print-directory ARCH=$$a own-commands; done; \
-	    for f in $(filter %.c,$(app_sources)); do echo "$$f	$(CC) $(tidy_cflags) -c $$f"; done; \
+	    for f in $(filter %.c,$(app_sources)) $(wildcard tests/guests/*.c tests/guests/$(ARCH)/*.c tests/guests/uefi/*.c); do echo "$$f	$(CC) $(tidy_cflags) -c $$f"; done; \
 	    for f in $(wildcard tests/unit/*.c tests/unit/*/*.c tests/host/*.c); do echo "$$f	gcc -std=gnu11 $(HOST_FLAGS) -c $$f"; done; \
 	    for f in $(wildcard tests/vmm/*.c); do echo "$$f	gcc -std=gnu11 $(VMM_FLAGS) -c $$f"; done; \
 	    for f in $(wildcard tests/el2/*.c tests/el2/guests/*.c); do echo "$$f	$(EL2_CROSS)gcc $(EL2_FLAGS) -c $$f"; done; \

@@ -15,7 +15,7 @@
 #define FOUR_GIB  (UINT64_C(1) << 32)
 #define NAME_SIZE 32u
 
-efi_status trouble_main(efi_handle image, struct efi_system_table *system);
+efi_status trouble_main(efi_handle image, struct efi_system_table *table);
 
 static struct efi_system_table *system;
 static struct efi_boot_services *services;
