@@ -493,6 +493,10 @@ bool machine_step(void)
 {
     const bool did = interrupt();
 
+    /* A long row of deferred work ends before all of it was done (kernel/irql.c). */
+    while (deferred_work_pending(arch_this_cpu())) {
+        irql_lower(irql_raise_to_dispatch());
+    }
     return passive_work_run() || did;
 }
 
