@@ -258,7 +258,7 @@ $(bench_programs): $(BUILD)/bench/%: $(BUILD)/bench/tests/bench/%.o $(BUILD)/ben
 	@gcc -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 .PHONY: bench
-## bench: measures and prints the figures of README.md (with ARCH=aarch64 only those of ARM64)
+## bench: measures and prints the figures of docs/figures.md and README.md (with ARCH=aarch64 only those of ARM64)
 bench: deps bench_$(ARCH)
 
 .PHONY: bench_x86_64 bench_aarch64

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""KMCL's figures above the bare ring, as tables that paste into README.md."""
+"""KMCL's figures above the bare ring, as tables that paste into docs/figures.md."""
 import glob
 import sys
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Packets through real interrupts: our guest on our VMM, which echoes them (apps/load, tests/host/load.c): a table for README.md.
+"""Packets through real interrupts: our guest on our VMM, which echoes them (apps/load, tests/host/load.c): a table for docs/figures.md.
 
 The guest sends bursts, each when all of the last have come back, and measures by its own clock; exits are KVM's own counters, from
 before the device is offered until the guest has printed its two lines, which are among them.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The ring's figures, as tables that paste into README.md."""
+"""The ring's figures, as tables that paste into docs/figures.md."""
 import glob
 import os
 import re

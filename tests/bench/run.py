@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Prints the figures of README.md: for each program <name>_bench its <name>_bench.py makes tables of what it measured. A program without
+"""Prints the figures of docs/figures.md: for each program <name>_bench its <name>_bench.py makes tables of what it measured. A program without
 one prints them itself."""
 import argparse
 import importlib

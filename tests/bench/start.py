@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Time from a guest's entry to VMBus connected, for our image and for a stock Debian Linux on the same host: a table for README.md.
+"""Time from a guest's entry to VMBus connected, for our image and for a stock Debian Linux on the same host: a table for docs/figures.md.
 
 Both are timed by QEMU, with QEMU's clock: entry is the firmware's last access to fw_cfg, the kernel's entry address, behind which it
 jumps; connected is REQUESTOFFERS, which a guest sends as soon as it has the host's yes to a version. Neither needs a word of the

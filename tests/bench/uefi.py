@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What the application for UEFI weighs, and how long it takes from firmware's hand-over to VMBus: a table for README.md."""
+"""What the application for UEFI weighs, and how long it takes from firmware's hand-over to VMBus: a table for docs/figures.md."""
 import argparse
 import os
 import re
