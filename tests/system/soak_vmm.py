@@ -62,7 +62,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=20, help="of each attack")
     options = parser.parse_args()
 
-    starts(options, options.starts)
+    if options.starts:
+        starts(options, options.starts)
     with Host(deps=options.deps, build=options.build, say=say) as host:
         done = 0
         while done < options.saves:
