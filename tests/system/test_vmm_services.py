@@ -141,9 +141,11 @@ def test_shutdown_during_load(host):
         guest.wait_happened("shutdown: version 3.2")
         guest.wait_until(lambda: guest.figures("device load status")["open"] or None, 30, "the load device to open")
         guest.device("load", "run 0 500 8")
-        guest.wait_until(lambda: guest.figures("device load status")["completed"] > 100 or None, 30, "packets both ways")
+        # The guest's run begins at its application's next turn, a fifth of a second away at most.
+        for way in ("completed", "received"):
+            guest.wait_until(lambda: guest.figures("device load status")[way] > 100 or None, 30, f"100 packets {way}")
         figures = guest.figures("device load status")
-        expect(figures["received"] > 0 and figures["wrong"] == 0 and figures["gaps"] == 0, f"load: {figures}", guest)
+        expect(figures["wrong"] == 0 and figures["gaps"] == 0, f"load: {figures}", guest)
         guest.device("shutdown", "shutdown")
         expect(has_ended(guest) == 0, "it left with another status", guest)
         guest.wait_happened("load: run: .*wrong=0")
