@@ -21,6 +21,7 @@ extern char text_start[], text_end[], rodata_start[], rodata_end[], data_start[]
 extern char boot_stack_guard[], boot_stack_bottom[], boot_stack_top[];
 
 static uint64_t *root;
+static unsigned largest; /* level; asking the processor is an exit to the hypervisor each time */
 
 /* While the map is being built its tables come off the memory map, later from the page allocator.
  */
@@ -91,7 +92,7 @@ static uint64_t *make_entry(uint64_t address, unsigned level)
 /* The largest page that may map `address` without passing `end`. */
 static unsigned level_for(uint64_t address, uint64_t end)
 {
-    for (unsigned level = page_level_largest(); level > 0; level--) {
+    for (unsigned level = largest; level > 0; level--) {
         uint64_t size = entry_size(level);
         if (address % size == 0 && end - address >= size) {
             return level;
@@ -161,6 +162,7 @@ bool arch_initialise_memory(struct memory_map *map)
     /* The tables lie in memory of the map too, so all of it gets mapped, taken or not. */
     struct memory_map all = *map;
 
+    largest = page_level_largest();
     early_memory = map;
     early_place = page_map_early_place(map);
     root = allocate_table();
