@@ -42,6 +42,16 @@ def test_an_older_bus_and_a_second_processor(host):
     expect(asked[-1] == "4.0", f"the guest asked for {asked}", guest)
 
 
+def test_a_start_needs_few_exits(host):
+    """Each costs a tenth of a millisecond where the host is nested. Bytes of the console and first uses of a page are not counted."""
+    with host.start_vmm(image(host), append="run=60") as guest:
+        guest.console.wait_for("hello: pages at=start")
+        exits = guest.figures("exits 0")
+        guest.command("quit")
+    others = exits["exits"] - exits["io_exits"] - exits["pf_taken"]
+    expect(others < 300, f"{others} exits: {exits}", guest)
+
+
 def test_commands_reach_the_devices_and_take_them_away(host):
     with host.start_vmm(image(host), append="run=60") as guest:
         guest.console.wait_for("hello: pages at=start")
