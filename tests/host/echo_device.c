@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/host/echo_device.h"
 
-#include <string.h>
-
 #include "tests/host/echo_server.h"
 
 struct echo_device {
@@ -47,12 +45,7 @@ static bool save(struct host_device *device, void *buffer, size_t capacity, size
     const struct echo_server *server = &echo_of(device)->server;
     const UINT32 counters[2] = {server->echoed, server->malformed};
 
-    *size = sizeof(counters);
-    if (capacity < sizeof(counters)) {
-        return false;
-    }
-    memcpy(buffer, counters, sizeof(counters));
-    return true;
+    return host_save_state(counters, sizeof(counters), buffer, capacity, size);
 }
 
 static bool restore(struct host_device *device, const void *bytes, size_t size)
@@ -60,10 +53,9 @@ static bool restore(struct host_device *device, const void *bytes, size_t size)
     struct echo_server *server = &echo_of(device)->server;
     UINT32 counters[2];
 
-    if (size != sizeof(counters)) {
+    if (!host_restore_state(counters, sizeof(counters), bytes, size)) {
         return false;
     }
-    memcpy(counters, bytes, sizeof(counters));
     server->echoed = counters[0];
     server->malformed = counters[1];
     return true;

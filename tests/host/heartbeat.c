@@ -8,14 +8,10 @@
 #include "drivers/heartbeat/heartbeat_protocol.h"
 #include "tests/host/integration.h"
 
-#define DEFAULT_INTERVAL_MILLISECONDS 2000u /* Hyper-V's, as Linux hv_util.c tells */
-
 struct heartbeat {
     struct host_integration integration;
-    UINT64 interval; /* 100 ns units */
-    struct timer timer;
-    UINT64 deadline;
-    bool is_late; /* said, for the one that is under way */
+    UINT64 deadline; /* of the next one; clock_now() */
+    bool is_late;    /* said, for the one that is under way */
     /* From here on it is saved. */
     struct heartbeat_counters {
         UINT64 sequence; /* of the last one that was sent */
@@ -33,27 +29,26 @@ static struct heartbeat *heartbeat_of(struct host_integration *integration)
     return (struct heartbeat *)(void *)integration;
 }
 
-/* At DISPATCH. */
-static void beat(void *context)
+static void beat(struct host_integration *integration)
 {
-    struct heartbeat *heartbeat = context;
+    struct heartbeat *heartbeat = heartbeat_of(integration);
     struct heartbeat_counters *counters = &heartbeat->counters;
 
-    heartbeat->deadline += heartbeat->interval;
+    heartbeat->deadline += integration->interval;
     if (heartbeat->deadline < clock_now()) {
-        heartbeat->deadline = clock_after(heartbeat->interval);
+        heartbeat->deadline = clock_after(integration->interval);
     }
-    timer_arm(&heartbeat->timer, heartbeat->deadline);
-    if (host_integration_is_idle(&heartbeat->integration)) {
+    timer_arm(&integration->timer, heartbeat->deadline);
+    if (host_integration_is_idle(integration)) {
         const struct heartbeat_message message = {.sequence = ++counters->sequence};
-        if (host_integration_request(&heartbeat->integration, &message, sizeof(message))) {
+        if (host_integration_request(integration, &message, sizeof(message))) {
             counters->sent++;
         }
-    } else if (heartbeat->integration.state == HOST_INTEGRATION_ASKED) {
+    } else if (integration->state == HOST_INTEGRATION_ASKED) {
         counters->late++;
         if (!heartbeat->is_late) {
             heartbeat->is_late = true;
-            host_device_event(&heartbeat->integration.device, "heartbeat %llu is not answered",
+            host_device_event(&integration->device, "heartbeat %llu is not answered",
                               (unsigned long long)counters->sequence);
         }
     }
@@ -65,7 +60,7 @@ static void negotiated(struct host_integration *integration)
 
     heartbeat->is_late = false;
     heartbeat->deadline = clock_now();
-    beat(heartbeat);
+    beat(integration);
 }
 
 static bool answered(struct host_integration *integration, UINT32 status, const void *body,
@@ -104,39 +99,20 @@ static bool answered(struct host_integration *integration, UINT32 status, const 
     return true;
 }
 
-static void closed(struct host_integration *integration)
-{
-    (void)timer_cancel(&heartbeat_of(integration)->timer);
-}
-
 static const struct host_integration_service service = {
     .type = INTEGRATION_HEARTBEAT,
     .message_size = sizeof(struct integration_header) + 256,
     .versions = {{1, 0}, {3, 0}},
     .negotiated = negotiated,
     .answered = answered,
-    .closed = closed,
+    .due = beat,
+    .interval_milliseconds = 2000, /* Hyper-V's, as Linux hv_util.c tells */
 };
 
 static bool create(struct host_device *device, const char *options,
                    const struct host_output *errors)
 {
-    struct heartbeat *heartbeat = heartbeat_of(host_integration_of(device));
-    UINT64 milliseconds;
-
-    timer_initialise(&heartbeat->timer, beat, heartbeat);
-    if (!host_option_number(options, "interval", DEFAULT_INTERVAL_MILLISECONDS, 3600000,
-                            &milliseconds, errors)) {
-        return false;
-    }
-    heartbeat->interval = (milliseconds != 0 ? milliseconds : 1) * CLOCK_MILLISECOND;
     return host_integration_create(device, &service, options, errors);
-}
-
-static void destroy(struct host_device *device)
-{
-    (void)timer_cancel(&heartbeat_of(host_integration_of(device))->timer);
-    host_integration_destroy(device);
 }
 
 static bool save(struct host_device *device, void *buffer, size_t capacity, size_t *size)
@@ -193,5 +169,5 @@ const struct host_device_type heartbeat_device_type = {
     .create = create,
     .save = save,
     .restore = restore,
-    .destroy = destroy,
+    .destroy = host_integration_destroy,
 };

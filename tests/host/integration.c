@@ -11,6 +11,8 @@
  * lets a negotiation wait until its daemon is there, at most 55 s. */
 #define ANSWER_LIMIT (60 * CLOCK_SECOND)
 
+#define INTERVAL_MAX 3600000u /* milliseconds: an hour */
+
 static const struct integration_version frameworks[] = {
     INTEGRATION_FRAMEWORK_2008,
     INTEGRATION_FRAMEWORK,
@@ -60,6 +62,14 @@ static void silent(void *context)
 
     host_device_event(&integration->device, "the guest does not answer (%s)",
                       host_integration_state_name(integration->state));
+}
+
+/* At DISPATCH. */
+static void due(void *context)
+{
+    struct host_integration *integration = context;
+
+    integration->service->due(integration);
 }
 
 /* ---- requests ---- */
@@ -260,10 +270,8 @@ static VOID channel_closed(VMBCHANNEL channel)
 
     if (integration->state != HOST_INTEGRATION_CLOSED) {
         enter(integration, HOST_INTEGRATION_CLOSED);
+        (void)timer_cancel(&integration->timer);
         host_device_event(&integration->device, "closed");
-        if (integration->service->closed != NULL) {
-            integration->service->closed(integration);
-        }
     }
 }
 
@@ -308,12 +316,17 @@ bool host_integration_create(struct host_device *device,
                              const struct host_output *errors)
 {
     struct host_integration *integration = host_integration_of(device);
+    UINT64 milliseconds = 0;
 
     integration->service = service;
     timer_initialise(&integration->limit_timer, silent, integration);
-    if (!parse_version(options, &integration->limit, errors)) {
+    timer_initialise(&integration->timer, due, integration);
+    if (!parse_version(options, &integration->limit, errors) ||
+        !host_option_number(options, "interval", service->interval_milliseconds, INTERVAL_MAX,
+                            &milliseconds, errors)) {
         return false;
     }
+    integration->interval = (milliseconds != 0 ? milliseconds : 1) * CLOCK_MILLISECOND;
     integration->buffer = memory_allocate(service->message_size);
     if (integration->buffer == NULL) {
         host_print(errors, "%s: no memory", device->name);
@@ -335,6 +348,7 @@ void host_integration_destroy(struct host_device *device)
 {
     struct host_integration *integration = host_integration_of(device);
 
+    (void)timer_cancel(&integration->timer);
     (void)timer_cancel(&integration->limit_timer);
     memory_free(integration->buffer);
 }

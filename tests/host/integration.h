@@ -32,8 +32,10 @@ struct host_integration_service {
     bool (*answered)(struct host_integration *integration, UINT32 status, const void *body,
                      UINT32 size);
 
-    /* The channel closed; a request that was under way is over. May be NULL. PASSIVE. */
-    void (*closed)(struct host_integration *integration);
+    /* integration->timer, the service's to arm, expired. NULL: the service has no pace of its own,
+     * and no option interval=. At DISPATCH. */
+    void (*due)(struct host_integration *integration);
+    UINT32 interval_milliseconds; /* unless the option says another */
 };
 
 enum host_integration_state {
@@ -58,12 +60,14 @@ struct host_integration {
     UINT16 asked_type;
     UINT64 asked_at; /* clock_now() */
     struct timer limit_timer;
+    struct timer timer; /* for service->due; cancelled when the channel closes */
+    UINT64 interval;    /* 100 ns units */
     UINT64 malformed;
     UINT64 unexpected;
     UINT8 *buffer; /* of one message */
 };
 
-/* The options that each service has, for the tables: see host_integration_create(). */
+/* The option that each service has, for the tables: see host_integration_create(). */
 #define HOST_INTEGRATION_OPTIONS                                                                   \
     {                                                                                              \
         "version", "MAJOR.MINOR", "newest message version that is offered"                         \

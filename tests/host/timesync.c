@@ -12,12 +12,8 @@
 #include "tests/host/integration.h"
 #include "tests/host/machine.h"
 
-#define DEFAULT_INTERVAL_MILLISECONDS 5000u
-
 struct timesync {
     struct host_integration integration;
-    UINT64 interval;
-    struct timer timer;
     bool sync_is_due;
     UINT8 asked; /* flags of the message under way */
     struct timesync_counters {
@@ -62,13 +58,10 @@ static void tell(struct timesync *timesync)
     }
 }
 
-/* At DISPATCH. */
-static void due(void *context)
+static void sample_due(struct host_integration *integration)
 {
-    struct timesync *timesync = context;
-
-    if (host_integration_is_idle(&timesync->integration)) {
-        tell(timesync);
+    if (host_integration_is_idle(integration)) {
+        tell(timesync_of(integration));
     }
 }
 
@@ -101,14 +94,9 @@ static bool answered(struct host_integration *integration, UINT32 status, const 
     if (timesync->sync_is_due) {
         tell(timesync);
     } else {
-        timer_arm(&timesync->timer, clock_after(timesync->interval));
+        timer_arm(&integration->timer, clock_after(integration->interval));
     }
     return true;
-}
-
-static void closed(struct host_integration *integration)
-{
-    (void)timer_cancel(&timesync_of(integration)->timer);
 }
 
 static const struct host_integration_service service = {
@@ -117,28 +105,14 @@ static const struct host_integration_service service = {
     .versions = {{1, 0}, {3, 0}, {4, 0}},
     .negotiated = negotiated,
     .answered = answered,
-    .closed = closed,
+    .due = sample_due,
+    .interval_milliseconds = 5000,
 };
 
 static bool create(struct host_device *device, const char *options,
                    const struct host_output *errors)
 {
-    struct timesync *timesync = timesync_of(host_integration_of(device));
-    UINT64 milliseconds;
-
-    timer_initialise(&timesync->timer, due, timesync);
-    if (!host_option_number(options, "interval", DEFAULT_INTERVAL_MILLISECONDS, 3600000,
-                            &milliseconds, errors)) {
-        return false;
-    }
-    timesync->interval = (milliseconds != 0 ? milliseconds : 1) * CLOCK_MILLISECOND;
     return host_integration_create(device, &service, options, errors);
-}
-
-static void destroy(struct host_device *device)
-{
-    (void)timer_cancel(&timesync_of(host_integration_of(device))->timer);
-    host_integration_destroy(device);
 }
 
 static bool save(struct host_device *device, void *buffer, size_t capacity, size_t *size)
@@ -193,7 +167,7 @@ static bool step(struct host_device *device, char *const arguments[], unsigned c
     }
     timesync->sync_is_due = true;
     if (host_integration_is_idle(&timesync->integration)) {
-        (void)timer_cancel(&timesync->timer);
+        (void)timer_cancel(&timesync->integration.timer);
         tell(timesync);
     }
     return true;
@@ -223,5 +197,5 @@ const struct host_device_type timesync_device_type = {
     .create = create,
     .save = save,
     .restore = restore,
-    .destroy = destroy,
+    .destroy = host_integration_destroy,
 };
