@@ -211,8 +211,6 @@ static void timer_expired(void *context)
 static void timer_passed(void *context)
 {
     (void)context;
-    if (balloon.state == BALLOON_WAITING)
-        passive_work_queue(&balloon.restart_work);
     if (clock_now() < balloon.deadline)
         return; /* armed anew since it expired */
 

@@ -3,8 +3,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "kmcl_extensions.h"
-
 #include "drivers/balloon/balloon_device.h"
 #include "kernel/init.h"
 #include "kernel/log.h"
@@ -17,14 +15,6 @@
  * more memory than these.
  */
 #define MESSAGES_WAITING_MAX 8u
-
-/*
- * Choice of ours: a channel that was closed by the host is looked at this often until it can be
- * enabled again, and no longer than its closing may take: CLOSE and the tear-down of its GPADL, at
- * 10 s each, and something to spare. 100 ns units.
- */
-#define RESTART_INTERVAL (CLOCK_SECOND / 10)
-#define RESTART_LIMIT    (30 * CLOCK_SECOND)
 
 /* ---- sending ---- */
 
@@ -196,74 +186,38 @@ static void channel_suspended(VMBCHANNEL channel)
         balloon_enter(BALLOON_CLOSING);
 }
 
-/* A host that broke the ring once would do so again, for ever: such a channel stays closed. */
-static bool host_broke(VMBCHANNEL channel)
-{
-    KMCL_CHANNEL_STATISTICS statistics;
-
-    KmclChannelGetStatistics(channel, &statistics);
-    return statistics.RingFaults + statistics.CompletionsUnknown > 0;
-}
-
 static void channel_closed(VMBCHANNEL channel)
 {
+    (void)channel;
     if (balloon.state == BALLOON_FAILED)
         return;
     log_info("balloon", "the channel is closed; the host keeps %" PRIu64 " pages",
              balloon.pages.count);
-    if (balloon.ending) {
+    if (balloon.reopen.ended) {
         balloon_enter(BALLOON_STOPPED);
         return;
     }
-    if (host_broke(channel)) {
-        log_warning("balloon", "the host broke the channel; no dynamic memory");
-        balloon_enter(BALLOON_FAILED);
-        return;
-    }
-    balloon_enter(BALLOON_WAITING);
-    balloon.deadline = clock_after(RESTART_LIMIT);
-    passive_work_queue(&balloon.restart_work);
+    balloon_enter(reopen_after_close(&balloon.reopen) ? BALLOON_WAITING : BALLOON_FAILED);
 }
 
 static void channel_pnp_failed(VMBCHANNEL channel, NTSTATUS status)
 {
     (void)channel;
-    if (balloon.state != BALLOON_WAITING)
-        return; /* said already */
-    if (status == STATUS_DEVICE_REMOVED) {
-        balloon.deadline = clock_after(RESTART_LIMIT);
-        passive_work_queue(&balloon.restart_work);
-        return;
-    }
-    log_warning("balloon", "the channel does not open: status 0x%08" PRIx32 "; no dynamic memory",
-                (uint32_t)status);
-    balloon_enter(BALLOON_FAILED);
+    if (!balloon.reopen.ended && balloon.state == BALLOON_WAITING &&
+        !reopen_after_failure(&balloon.reopen, status))
+        balloon_enter(BALLOON_FAILED);
 }
 
-/* A rescinded device may be offered again: wait for that. */
-static void restart(void *context)
+static void not_reopened(void *context)
 {
     (void)context;
-    if (balloon.state != BALLOON_WAITING)
-        return;
-    const NTSTATUS status = VmbChannelEnable(balloon.channel);
-    if (NT_SUCCESS(status))
-        return;
-    /* This may run while the library still waits for the host to let go of the channel. */
-    if (status == STATUS_INVALID_DEVICE_REQUEST && clock_now() < balloon.deadline) {
-        timer_arm(&balloon.timer, clock_after(RESTART_INTERVAL));
-        return;
-    }
-    log_warning("balloon", "the channel cannot be enabled again: status 0x%08" PRIx32,
-                (uint32_t)status);
     balloon_enter(BALLOON_FAILED);
 }
 
 /* Runs before VMBus says goodbye, since it was registered later. */
 static void leave(void)
 {
-    balloon.ending = true;
-    VmbChannelDisable(balloon.channel);
+    reopen_end(&balloon.reopen);
     if (balloon.state != BALLOON_STOPPED)
         balloon_enter(BALLOON_STOPPED);
 }
@@ -301,13 +255,13 @@ static NTSTATUS configure(VMBCHANNEL channel)
 void balloon_start(void)
 {
     balloon_initialise();
-    work_item_initialise(&balloon.restart_work, restart, NULL);
     work_item_initialise(&balloon.give_up_work, give_up, NULL);
     balloon_requests_initialise();
 
     NTSTATUS status = VmbChannelAllocate(NULL, FALSE, &balloon.channel);
     if (NT_SUCCESS(status)) {
         status = configure(balloon.channel);
+        reopen_initialise(&balloon.reopen, "balloon", balloon.channel, not_reopened, NULL);
         if (NT_SUCCESS(status)) {
             balloon_enter(BALLOON_WAITING);
             status = VmbChannelEnable(balloon.channel);

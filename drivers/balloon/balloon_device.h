@@ -20,6 +20,7 @@
 #include "drivers/balloon/balloon.h"
 #include "drivers/balloon/balloon_pages.h"
 #include "drivers/balloon/dynamic_memory_protocol.h"
+#include "drivers/reopen/reopen.h"
 #include "kernel/clock.h"
 #include "kernel/exit.h"
 #include "kernel/work.h"
@@ -38,15 +39,14 @@
 struct balloon_device {
     VMBCHANNEL channel;
     enum balloon_state state;
-    bool ending; /* the guest leaves: no new start after the channel closed */
 
     size_t version_index; /* of the version that is asked for */
     uint32_t transaction_id;
     uint64_t deadline; /* of the answer waited for, or of the next status report */
     struct timer timer;
     struct work_item timer_work;
-    struct work_item restart_work;
     struct work_item give_up_work;
+    struct reopen reopen;
     struct exit_hook exit_hook;
 
     struct balloon_pages pages;

@@ -251,6 +251,11 @@ static VOID channel_failed(VMBCHANNEL channel, NTSTATUS status)
     }
 }
 
+static void not_reopened(void *context)
+{
+    enter(context, INTEGRATION_FAILED);
+}
+
 void integration_end(void)
 {
     for (struct integration_device *device = devices; device != NULL; device = device->next) {
@@ -322,7 +327,8 @@ static NTSTATUS start(struct integration_device *device)
         goto err_configure;
     }
     VmbPacketSetCompletionRoutine(device->answer, answered);
-    reopen_initialise(&device->reopen, device->service->name, device->channel);
+    reopen_initialise(&device->reopen, device->service->name, device->channel, not_reopened,
+                      device);
     enter(device, INTEGRATION_WAITING);
     status = VmbChannelEnable(device->channel);
     if (NT_SUCCESS(status)) {

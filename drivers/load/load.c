@@ -296,7 +296,7 @@ static NTSTATUS start(void)
         return status;
     }
     status = configure(load_driver.channel);
-    reopen_initialise(&load_driver.reopen, "load", load_driver.channel);
+    reopen_initialise(&load_driver.reopen, "load", load_driver.channel, NULL, NULL);
     if (NT_SUCCESS(status)) {
         status = VmbChannelEnable(load_driver.channel);
     }

@@ -39,12 +39,18 @@ static void enable(void *context)
     }
     log_warning(reopen->driver, "the channel cannot be enabled again: status 0x%08" PRIx32,
                 (uint32_t)status);
+    if (reopen->failed != NULL) {
+        reopen->failed(reopen->context);
+    }
 }
 
-void reopen_initialise(struct reopen *reopen, const char *driver, VMBCHANNEL channel)
+void reopen_initialise(struct reopen *reopen, const char *driver, VMBCHANNEL channel,
+                       void (*failed)(void *context), void *context)
 {
     reopen->channel = channel;
     reopen->driver = driver;
+    reopen->failed = failed;
+    reopen->context = context;
     reopen->ended = false;
     timer_initialise(&reopen->timer, timer_expired, reopen);
     work_item_initialise(&reopen->work, enable, reopen);

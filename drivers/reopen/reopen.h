@@ -18,14 +18,20 @@
 struct reopen {
     VMBCHANNEL channel;
     const char *driver; /* for the console */
+    void (*failed)(void *context);
+    void *context;
     struct timer timer;
     struct work_item work;
     uint64_t deadline;
     bool ended;
 };
 
-/* The memory must stay until reopen_end(). PASSIVE. */
-void reopen_initialise(struct reopen *reopen, const char *driver, VMBCHANNEL channel);
+/*
+ * The memory must stay until reopen_end(). `failed`, which may be NULL, is called at PASSIVE when
+ * the channel was to be enabled again and cannot be, which is said: nothing more is tried. PASSIVE.
+ */
+void reopen_initialise(struct reopen *reopen, const char *driver, VMBCHANNEL channel,
+                       void (*failed)(void *context), void *context);
 
 /*
  * Call at the end of EvtChannelClosed. False: the channel stays closed, for it is ending, or the

@@ -9,10 +9,12 @@
 
 #include <cmocka.h>
 
+#include "arch/cpu.h"
 #include "drivers/heartbeat/heartbeat.h"
 #include "drivers/heartbeat/heartbeat_device.h"
 #include "drivers/heartbeat/heartbeat_protocol.h"
 #include "kernel/clock.h"
+#include "kernel/cpu.h"
 #include "kernel/wait.h"
 #include "test_memory.h"
 #include "vmbus/protocol.h"
@@ -427,6 +429,23 @@ static void a_host_that_refuses_the_open_is_said_so(void **state)
     assert_int_equal(vmbus_test_lines("the channel does not open"), 1);
 }
 
+static void a_channel_that_cannot_be_enabled_again_is_said_so(void **state)
+{
+    (void)state;
+    start();
+    agree();
+    host_rescind(RELID);
+    /* Somebody else enables it first, and no device comes. */
+    do {
+        assert_true(test_host_step() || passive_work_run_one(arch_this_cpu()));
+    } while (!NT_SUCCESS(VmbChannelEnable(heartbeat_device.channel)));
+    pass_time(29 * CLOCK_SECOND);
+    assert_int_equal(heartbeat_device.state, INTEGRATION_WAITING);
+    pass_time(2 * CLOCK_SECOND);
+    assert_int_equal(heartbeat_device.state, INTEGRATION_FAILED);
+    assert_int_equal(vmbus_test_lines("cannot be enabled again"), 1);
+}
+
 static void the_end_comes_in_every_state(void **state)
 {
     (void)state;
@@ -504,6 +523,7 @@ int main(void)
         TEST(a_flood_of_rubbish_is_said_once),
         TEST(a_corrupt_ring_costs_the_channel_only),
         TEST(a_host_that_refuses_the_open_is_said_so),
+        TEST(a_channel_that_cannot_be_enabled_again_is_said_so),
         TEST(the_end_comes_in_every_state),
         TEST(a_rescind_at_any_message_is_survived),
     };
