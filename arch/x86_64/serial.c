@@ -92,8 +92,7 @@ static bool wait_for_holding_empty(void)
     return false;
 }
 
-/* A burst goes out as one string instruction: under a monitor that is one exit instead of one a
- * byte. */
+/* The line status is read once for a burst. */
 bool arch_console_write(const char *text, uint32_t length)
 {
     if (burst == 0) {

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
+#Requires -Version 5.1
+#Requires -Modules Hyper-V
+#Requires -RunAsAdministrator
 <#
 .SYNOPSIS
     Creates a Generation 2 virtual machine from a disk of Barebus, watches it, asks it to shut down, and says whether all went well.
 
 .DESCRIPTION
-    To be run on the Hyper-V host, as an administrator, in Windows PowerShell 5.1 or PowerShell 7. docs/hyper-v.md says what each
-    line of the verdict means. The machine and its copy of the disk are removed afterwards, unless -Keep is given or a step failed.
+    To be run on the Hyper-V host (Windows Server 2016, Windows 10 or later), as an administrator, in Windows PowerShell 5.1 or
+    PowerShell 7. docs/hyper-v.md says what each line of the verdict means. The machine and its copy of the disk are removed afterwards,
+    unless -Keep is given or a step failed.
 
 .PARAMETER Disk
     barebus.vhdx, as 'make image' makes it. It is copied: the original is not changed.
@@ -46,21 +50,32 @@ function Wait-For([scriptblock] $Look, [int] $Limit) {
     return $null
 }
 
-# What the guest tells by KVP: XML in the WMI class that Hyper-V documents for it.
+# One of the machine's integration services, as Hyper-V's WMI provider shows it.
+function Get-Component([string] $Class) {
+    return Get-CimInstance -Namespace root\virtualization\v2 -ClassName $Class -Filter "SystemName='$($vm.Id)'"
+}
+
+# What the guest tells by KVP: a document of XML for each pair, made of properties of which two are of interest.
 function Get-GuestItems {
-    $system = Get-CimInstance -Namespace root\virtualization\v2 -ClassName Msvm_ComputerSystem -Filter "Name='$($vm.Id)'"
-    $kvp = Get-CimAssociatedInstance -InputObject $system -ResultClassName Msvm_KvpExchangeComponent
     $items = @{}
-    foreach ($text in @($kvp.GuestIntrinsicExchangeItems) + @($kvp.GuestExchangeItems)) {
-        if (-not $text) { continue }
-        $values = @{}
-        foreach ($property in ([xml] $text).INSTANCE.PROPERTY) {
-            $value = $property.PSObject.Properties['VALUE']
-            if ($value) { $values[$property.NAME] = $value.Value }
+    foreach ($component in @(Get-Component 'Msvm_KvpExchangeComponent')) {
+        foreach ($text in @($component.GuestIntrinsicExchangeItems) + @($component.GuestExchangeItems)) {
+            if (-not $text) { continue }
+            $document = [xml] $text
+            $key = $document.SelectSingleNode("/INSTANCE/PROPERTY[@NAME='Name']/VALUE")
+            $data = $document.SelectSingleNode("/INSTANCE/PROPERTY[@NAME='Data']/VALUE")
+            if ($key) { $items[$key.InnerText] = $(if ($data) { $data.InnerText } else { '' }) }
         }
-        $items[$values['Name']] = $values['Data']
     }
     return $items
+}
+
+# Asks the guest by the shutdown service, and does nothing else: Stop-VM would switch a guest off that cannot be asked, which looks
+# like one that obeyed. 0: the guest was told.
+function Send-Shutdown {
+    $component = Get-Component 'Msvm_ShutdownComponent'
+    $answer = Invoke-CimMethod -InputObject $component -MethodName InitiateShutdown -Arguments @{ Force = $true; Reason = 'Test-Barebus' }
+    return $answer.ReturnValue
 }
 
 if (Get-VM -Name $Name -ErrorAction SilentlyContinue) {
@@ -77,6 +92,7 @@ Copy-Item -LiteralPath $source.FullName -Destination $copy
 
 $pipe = "$Name-com1"
 $logFile = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($Log)
+if (Test-Path -LiteralPath $logFile) { Remove-Item -LiteralPath $logFile -Force }
 $reader = $null
 try {
     $vm = New-VM -Name $Name -Generation 2 -MemoryStartupBytes $Memory -VHDPath $copy
@@ -84,28 +100,37 @@ try {
     Set-VMProcessor -VM $vm -Count 1
     Set-VMMemory -VM $vm -DynamicMemoryEnabled $true -MinimumBytes 128MB -StartupBytes $Memory -MaximumBytes ($Memory * 2)
     Set-VMComPort -VM $vm -Number 1 -Path "\\.\pipe\$pipe"
-    Set-VM -VM $vm -AutomaticCheckpointsEnabled $false -CheckpointType Disabled -AutomaticStopAction TurnOff
+    Set-VM -VM $vm -CheckpointType Disabled -AutomaticStopAction TurnOff
     Get-VMIntegrationService -VM $vm | Enable-VMIntegrationService
     Set-Result 'created' $true "generation 2, $($Memory / 1MB) MiB, Secure Boot off"
 
-    Start-VM -VM $vm
-    $started = Get-Date
+    # Hyper-V drops what is written while nobody listens, and the guest writes its first lines within a second or two: the listener has to
+    # be there first. It never waits for long at a time, so that it can be stopped, and lets others read its file meanwhile.
     $reader = Start-Job -ArgumentList $pipe, $logFile -ScriptBlock {
         param($pipe, $log)
-        $stream = New-Object System.IO.Pipes.NamedPipeClientStream('.', $pipe, [System.IO.Pipes.PipeDirection]::InOut)
-        $stream.Connect(30000)
-        $file = [System.IO.File]::Create($log)
-        $buffer = New-Object byte[] 4096
-        while (($count = $stream.Read($buffer, 0, $buffer.Length)) -gt 0) {
-            $file.Write($buffer, 0, $count)
-            $file.Flush()
+        $file = New-Object System.IO.FileStream($log, [System.IO.FileMode]::Create, [System.IO.FileAccess]::Write, [System.IO.FileShare]::ReadWrite)
+        $stream = New-Object System.IO.Pipes.NamedPipeClientStream('.', $pipe, [System.IO.Pipes.PipeDirection]::InOut,
+            [System.IO.Pipes.PipeOptions]::Asynchronous)
+        while (-not $stream.IsConnected) {
+            try { $stream.Connect(100) } catch [System.TimeoutException] { Start-Sleep -Milliseconds 50 }
         }
+        $buffer = New-Object byte[] 4096
+        do {
+            $read = $stream.ReadAsync($buffer, 0, $buffer.Length)
+            while (-not $read.Wait(200)) { }
+            $file.Write($buffer, 0, $read.Result)
+            $file.Flush()
+        } while ($read.Result -gt 0)
     }
-    Set-Result 'started' ($vm.State -eq 'Running') "$($vm.State)"
+    if (-not (Wait-For { Test-Path -LiteralPath $logFile } 30)) { throw 'the listener to COM1 does not start' }
+    Start-VM -VM $vm
+    $started = Get-Date
+    $state = (Get-VM -Name $Name).State
+    Set-Result 'started' ($state -eq 'Running') "$state"
 
     $heartbeat = Wait-For {
-        $vm = Get-VM -Name $Name
-        if ("$($vm.Heartbeat)" -like 'Ok*') { "$($vm.Heartbeat)" }
+        $now = "$((Get-VM -Name $Name).Heartbeat)"
+        if ($now -like 'Ok*') { $now }
     } $Seconds
     $took = [int]((Get-Date) - $started).TotalSeconds
     Set-Result 'heartbeat' ([bool] $heartbeat) $(if ($heartbeat) { "$heartbeat after $took s" } else { "none within $Seconds s" })
@@ -117,33 +142,31 @@ try {
     $demand = Wait-For { $now = Get-VM -Name $Name; if ($now.MemoryDemand -gt 0) { $now.MemoryDemand } } 30
     Set-Result 'dynamic memory' ([bool] $demand) $(if ($demand) { "the guest demands $($demand / 1MB) MiB" } else { 'no report within 30 s' })
 
-    try {
-        Stop-VM -Name $Name -Force -ErrorAction Stop # asks the guest by the shutdown service
-        $off = Wait-For { (Get-VM -Name $Name).State -eq 'Off' } 30
-        Set-Result 'shutdown' ([bool] $off) $(if ($off) { 'the guest switched itself off' } else { 'still running after 30 s' })
-    } catch {
-        Set-Result 'shutdown' $false $_.Exception.Message
-    }
+    $answer = Send-Shutdown
+    $off = $answer -eq 0 -and (Wait-For { (Get-VM -Name $Name).State -eq 'Off' } 30)
+    Set-Result 'shutdown' $off $(if ($off) { 'the guest was asked, and is off' } elseif ($answer -ne 0) { "it cannot be asked: $answer" } else { 'still running after 30 s' })
 
     Wait-Job -Job $reader -Timeout 5 | Out-Null
-    $console = if (Test-Path -LiteralPath $Log) { Get-Content -LiteralPath $Log -Raw } else { '' }
+    $console = Get-Content -LiteralPath $logFile -Raw
     Set-Result 'console' ($console -match 'Barebus, started by UEFI') "see $Log"
     Set-Result 'bus' ($console -match 'vmbus: connected, version|vmbus connected_us=') 'VMBus connected, by the console'
+    Set-Result 'by ACPI' ($console -match 'power off by ACPI') 'the guest switched itself off, by the console'
     Set-Result 'no panic' (-not ($console -match 'panic:')) 'by the console'
-    $crash = Get-WinEvent -ErrorAction SilentlyContinue -FilterHashtable @{
-        LogName = 'Microsoft-Windows-Hyper-V-Worker-Admin'; Id = 18590; StartTime = $started } |
-        Where-Object { $_.Message -like "*$Name*" }
-    Set-Result 'no crash event' (-not $crash) $(if ($crash) { $crash[0].Message } else { 'no event 18590' })
+    $crash = @(Get-WinEvent -ErrorAction SilentlyContinue -FilterHashtable @{
+            LogName = 'Microsoft-Windows-Hyper-V-Worker-Admin'; Id = 18590; StartTime = $started } |
+        Where-Object { $_.Message -like "*$Name*" })
+    Set-Result 'no crash event' ($crash.Count -eq 0) $(if ($crash.Count -gt 0) { $crash[0].Message } else { 'no event 18590' })
+} catch {
+    Set-Result 'the script itself' $false "$($_.Exception.Message) $($_.ScriptStackTrace)"
 } finally {
     if ($reader) { Stop-Job -Job $reader; Remove-Job -Job $reader -Force }
     $bad = @($results.GetEnumerator() | Where-Object { -not $_.Value })
     $machine = Get-VM -Name $Name -ErrorAction SilentlyContinue
-    if ($machine -and -not $Keep -and $bad.Count -eq 0 -and $results.Count -gt 0) {
-        if ($machine.State -ne 'Off') { Stop-VM -VM $machine -TurnOff -Force }
-        Remove-VM -VM $machine -Force
-        Remove-Item -LiteralPath $copy -Force
-    } elseif ($machine) {
+    if ($machine -and ($Keep -or $bad.Count -gt 0 -or $machine.State -ne 'Off')) {
         Write-Host "The virtual machine '$Name' and $copy are left as they are."
+    } else {
+        if ($machine) { Remove-VM -VM $machine -Force }
+        Remove-Item -LiteralPath $copy -Force
     }
 }
 Write-Host ''
