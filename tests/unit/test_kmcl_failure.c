@@ -46,7 +46,7 @@ static void a_ring_gpadl_that_the_host_refuses_costs_that_channel_alone(void **s
     host.gpadl_status = 0x80000001;
     driver_start(&driver);
     assert_trace(&driver, "failure ");
-    assert_false(NT_SUCCESS(driver.failure));
+    assert_int_equal(driver.failure, STATUS_INSUFFICIENT_RESOURCES);
     driver_end(&driver);
 }
 

@@ -225,6 +225,51 @@ static void read_indices_out_of_bounds_close_the_channel(void **state)
     }
 }
 
+/* A request that may not wait is the only thing that is sent. */
+static void a_bad_read_index_is_found_by_a_request_that_may_not_wait(void **state)
+{
+    struct driver driver = {0};
+    LARGE_INTEGER zero = {.QuadPart = 0};
+    UINT8 bytes[1000] = {0};
+
+    (void)state;
+    driver_start(&driver);
+    host_set_read_index(RELID, 4);
+    for (unsigned i = 0; i < 10; i++) {
+        (void)VmbChannelSendSynchronousRequest(driver.channel, bytes, sizeof(bytes), NULL, 0, NULL,
+                                               NULL, &zero);
+    }
+    expect_closed_and_usable(&driver);
+}
+
+static void set_bad_write_index(struct driver *driver, VMBPACKETCOMPLETION packet, void *buffer,
+                                UINT32 length)
+{
+    struct ring_control *control = host_outgoing(RELID)->control;
+
+    driver_keep(driver, packet, buffer, length);
+    atomic_store(&control->pending_send_size, 1024);
+    atomic_store(&control->write_index, 4);
+}
+
+static void a_bad_write_index_is_found_when_the_host_waits_for_room(void **state)
+{
+    struct driver driver = {0};
+
+    (void)state;
+    driver_start(&driver);
+    driver.on_packet = set_bad_write_index;
+    /* So that nothing else looks at the index: the second packet is there by the old one. */
+    VmbChannelSetTransactionQuota(driver.channel, 1);
+    host_put_burst(2, false);
+    settle();
+    assert_int_equal(driver.packets, 1);
+    assert_trace(&driver, "opened started post-started suspend ");
+    driver.on_packet = NULL;
+    VmbChannelPacketComplete(driver.kept[0], NULL, 0);
+    expect_closed_and_usable(&driver);
+}
+
 static void check_descriptor(uint16_t offset8, uint16_t length8)
 {
     struct driver driver = {0};
@@ -372,6 +417,8 @@ int main(void)
         kmcl_test(no_memory_for_a_large_packet_closes_the_channel),
         kmcl_test(write_indices_out_of_bounds_close_the_channel),
         kmcl_test(read_indices_out_of_bounds_close_the_channel),
+        kmcl_test(a_bad_read_index_is_found_by_a_request_that_may_not_wait),
+        kmcl_test(a_bad_write_index_is_found_when_the_host_waits_for_room),
         kmcl_test(descriptors_that_contradict_themselves_close_the_channel),
         kmcl_test(packets_that_are_not_for_a_client_are_dropped_and_counted),
         kmcl_test(a_flood_of_rubbish_is_bounded_work),

@@ -219,6 +219,32 @@ static void a_request_on_an_enabled_channel_waits_for_the_offer(void **state)
     driver_end(&driver);
 }
 
+static void add_offer(struct driver *driver)
+{
+    struct host_offer offer = host_plain_offer(RELID);
+
+    (void)driver;
+    host_add(&offer);
+}
+
+static void a_request_is_released_when_the_channel_cannot_be_opened(void **state)
+{
+    struct driver driver = {0};
+    struct script script;
+
+    (void)state;
+    driver_make(&driver);
+    vmbus_test_connect();
+    host.open_status = 0xC0000022;
+    assert_int_equal(VmbChannelEnable(driver.channel), STATUS_SUCCESS);
+    script_start(&script, &driver, add_offer);
+    uint64_t before = clock_now();
+    assert_int_equal(ask(&driver, 60 * (int64_t)CLOCK_SECOND), STATUS_DEVICE_REMOVED);
+    assert_in_range(clock_now() - before, 0, CLOCK_SECOND);
+    assert_trace(&driver, "failure ");
+    driver_end(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +256,7 @@ int main(void)
         kmcl_test(a_queued_request_is_released_by_a_rescind_too),
         kmcl_test(a_request_on_a_paused_channel_waits_for_the_start),
         kmcl_test(a_request_on_an_enabled_channel_waits_for_the_offer),
+        kmcl_test(a_request_is_released_when_the_channel_cannot_be_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,9 @@ static NTSTATUS open_host(struct kmcl_channel *channel)
         channel->bus, ring_pages(channel->outgoing_pages, in_band + channel->header_capacity),
         ring_pages(channel->incoming_pages, in_band), &host_status);
 
+    if (status == VMBUS_REFUSED && host_status == 0) {
+        return STATUS_INSUFFICIENT_RESOURCES; /* the memory of the rings */
+    }
     if (status == VMBUS_REFUSED && !NT_SUCCESS((NTSTATUS)host_status)) {
         return (NTSTATUS)host_status;
     }
@@ -160,6 +163,7 @@ static bool release(struct kmcl_channel *channel)
     kmcl_intake_discard(channel);
     channel->is_open = false;
     channel->enabled = false;
+    kmcl_leave(channel); /* requests may wait for an open that failed */
     channel->described_type = RING_PACKET_DATA_INBAND;
     if (!vmbus_channel_unclaim(channel->bus)) {
         kmcl_warn(channel, "memory of its GPADLs must not be reused: channel", relid);

@@ -430,7 +430,8 @@ static void drain(struct kmcl_channel *channel, bool passive)
         }
         kmcl_followup_begin(&followup);
         enum irql level = spin_lock_acquire(&channel->lock);
-        if (end == BATCH_BROKEN) {
+        /* Publishing looks at the ring too. */
+        if (end == BATCH_BROKEN || channel->reader->fault.kind != RING_FAULT_NONE) {
             atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FAILED,
                                      memory_order_relaxed);
             followup.broken = true;

@@ -247,6 +247,7 @@ static __attribute__((noinline)) NTSTATUS not_sent(struct kmcl_packet *packet, b
         result = STATUS_INVALID_PARAMETER;
     } else if (!may_wait) {
         result = STATUS_BUFFER_OVERFLOW;
+        followup.broken = status == RING_CORRUPT;
     } else {
         /* A broken ring shows again when the queue is looked at. */
         channel->statistics.PacketsQueued++;

@@ -210,7 +210,9 @@ typedef EVT_VMB_CHANNEL_PROCESSING_COMPLETE *PFN_VMB_CHANNEL_PROCESSING_COMPLETE
  *
  * Status (ours): STATUS_SUCCESS, whatever the payload says: the peer's completion came, or, if none
  * was asked for, the packet is in the ring; STATUS_DEVICE_REMOVED: the channel closed first;
- * STATUS_INVALID_PARAMETER: it was queued and the ring that was then opened cannot hold it.
+ * STATUS_INVALID_PARAMETER: it was queued and the ring that was then opened cannot hold it;
+ * STATUS_INSUFFICIENT_RESOURCES: the completion came, but there was no memory for its payload;
+ * STATUS_CANCELLED: see VMBUS_SERVER_CHANNEL_INIT_FLAG_FORCE_NEW_CHANNEL.
  * Buffer, BufferLength: the completion's payload, for the time of the call; NULL and 0 if there is
  * none.
  *
