@@ -318,6 +318,47 @@ static void a_new_channel_abandons_what_was_saved(void **state)
     go_back();
 }
 
+static VOID sent_again(VMBPACKET packet, NTSTATUS status, PVOID buffer, UINT32 length)
+{
+    UINT64 word = 1;
+
+    (void)buffer, (void)length;
+    server.completions++;
+    server.completion_status = status;
+    VmbPacketSetCompletionRoutine(packet, pair_recorded);
+    assert_int_equal(VmbPacketSend(packet, &word, sizeof(word), NULL, WAIT), STATUS_SUCCESS);
+}
+
+/* A driver may send what came back. It waits for the guest then. */
+static void what_was_abandoned_can_be_sent_again(void **state)
+{
+    (void)state;
+    save_some(1000);
+    assert_int_equal(VmbServerChannelInitSetFlags(server.channel,
+                                                  VMBUS_SERVER_CHANNEL_INIT_FLAG_FORCE_NEW_CHANNEL),
+                     STATUS_SUCCESS);
+    restored_routine = sent_again;
+    assert_int_equal(restore(), STATUS_SUCCESS);
+    assert_int_equal(server.completions, restored);
+    assert_int_equal(server.completion_status, STATUS_CANCELLED);
+    go_back();
+}
+
+static void what_was_restored_and_not_opened_is_saved_as_it_was(void **state)
+{
+    static UINT8 before[FORM_LIMIT];
+
+    (void)state;
+    save_some(FORM_LIMIT / 2);
+    const UINT32 size = form.size;
+    memcpy(before, form.bytes, size);
+    assert_int_equal(restore(), STATUS_SUCCESS);
+    save(FORM_LIMIT / 2);
+    assert_int_equal(form.size, size);
+    assert_memory_equal(form.bytes, before, size);
+    go_back();
+}
+
 static void packets_whose_driver_saves_nothing_are_restored_without(void **state)
 {
     (void)state;
@@ -388,6 +429,8 @@ int main(void)
         save_test(a_deferred_packet_is_delivered_by_the_restored_server),
         save_test(a_driver_that_refuses_one_packet_refuses_all),
         save_test(a_new_channel_abandons_what_was_saved),
+        save_test(what_was_abandoned_can_be_sent_again),
+        save_test(what_was_restored_and_not_opened_is_saved_as_it_was),
         save_test(packets_whose_driver_saves_nothing_are_restored_without),
         save_test(limits_made_smaller_between_parts_do_no_harm),
     };

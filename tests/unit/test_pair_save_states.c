@@ -192,6 +192,78 @@ static void a_channel_that_nobody_opened_is_saved_and_offered_again(void **state
     move(expect_offered);
 }
 
+static void expect_the_queue_flows(void)
+{
+    settle();
+    assert_int_equal(server.completions, 0);
+    assert_int_equal(VmbChannelEnable(client.channel), STATUS_SUCCESS);
+    settle();
+    assert_int_equal(server.completions, 3);
+    assert_int_equal(server.completion_status, STATUS_SUCCESS);
+    assert_int_equal(client.packets, 3);
+    expect_usable();
+}
+
+/* What is sent to a closed channel waits for the next open, wherever that is. */
+static void packets_that_wait_for_an_open_still_do_elsewhere(void **state)
+{
+    (void)state;
+    make_server();
+    pair_make(&client, FALSE);
+    assert_int_equal(VmbChannelEnable(server.channel), STATUS_SUCCESS);
+    assert_int_equal(vmbus_connect(), VMBUS_OK);
+    settle();
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(pair_send(&server, i, 16, WAIT), STATUS_SUCCESS);
+    }
+    move(expect_the_queue_flows);
+    VmbChannelStart(server.channel);
+    expect_the_queue_flows();
+}
+
+static void fail_packet(struct end *end, VMBPACKETCOMPLETION packet, void *buffer, UINT32 length,
+                        UINT32 flags)
+{
+    (void)end, (void)buffer, (void)length, (void)flags;
+    VmbChannelPacketFail(packet);
+}
+
+static void expect_nothing_until_the_guest_opens_anew(void)
+{
+    server.on_packet = NULL;
+    settle();
+    assert_int_equal(server.packets, 0);
+    assert_state(server, "active");
+    VmbChannelDisable(client.channel);
+    settle();
+    assert_int_equal(VmbChannelEnable(client.channel), STATUS_SUCCESS);
+    settle();
+    expect_usable();
+}
+
+static void move_once_more(void)
+{
+    move(expect_nothing_until_the_guest_opens_anew);
+    VmbChannelStart(server.channel);
+    expect_nothing_until_the_guest_opens_anew();
+}
+
+static void a_queue_that_its_driver_stopped_is_stopped_elsewhere_too(void **state)
+{
+    (void)state;
+    start_to_save();
+    server.on_packet = fail_packet;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(pair_send(&client, i, 16, 0), STATUS_SUCCESS);
+    }
+    settle();
+    assert_int_equal(server.packets, 1);
+    move(move_once_more);
+    server.packets = 0;
+    VmbChannelStart(server.channel);
+    expect_nothing_until_the_guest_opens_anew();
+}
+
 /* ---- guests that start anew ---- */
 
 /* What was restored belongs to an open channel that is no more: nobody will answer it, and answers
@@ -483,6 +555,8 @@ int main(void)
         save_test(a_close_right_before_the_save_is_worked_off_first),
         save_test(an_open_right_before_the_save_is_answered_afterwards),
         save_test(a_channel_that_nobody_opened_is_saved_and_offered_again),
+        save_test(packets_that_wait_for_an_open_still_do_elsewhere),
+        save_test(a_queue_that_its_driver_stopped_is_stopped_elsewhere_too),
         save_test(what_was_restored_ends_when_the_guest_opens_anew),
         save_test(a_machine_that_moves_twice_completes_everything_once),
         save_test(queued_packets_keep_their_ranges),

@@ -446,8 +446,8 @@ static void forge(UINT32 offset, const void *value, UINT32 size)
 
 static void foreign_newer_and_other_forms_are_told_apart(void **state)
 {
-    const UINT16 newer = 3;
-    const UINT16 older = 1;
+    const UINT16 newer = KMCL_SAVED_FORMAT + 1;
+    const UINT16 older = KMCL_SAVED_FORMAT - 1;
     const UINT32 sub_channel = 1;
     const UINT32 foreign = 0x55555555;
     const UINT32 large = 1025;
@@ -483,6 +483,27 @@ static void foreign_newer_and_other_forms_are_told_apart(void **state)
     go_back();
 }
 
+/* Of a closed channel nothing but queued packets can be there, and none of it was failed. */
+static void forms_of_a_channel_that_cannot_be_are_refused(void **state)
+{
+    static const UINT32 flags[] = {0, KMCL_SAVED_FAILED, 4, KMCL_SAVED_OPEN | 0x80000000};
+    const size_t at = sizeof(struct kmcl_saved_chunk) + offsetof(struct kmcl_saved_channel, flags);
+    static UINT8 sound[FORM_LIMIT];
+
+    (void)state;
+    save_small(true);
+    memcpy(sound, form.bytes, form.size);
+    put_aside();
+    for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        memcpy(form.bytes + at, &flags[i], sizeof(flags[i]));
+        seal_all(form.bytes, sound, form.size);
+        assert_int_equal(restore(), STATUS_CRC_ERROR);
+    }
+    expect_untouched();
+    put_back();
+    let_go();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -494,6 +515,7 @@ int main(void)
         save_test(every_cut_is_refused_or_waits_for_more),
         save_test(parts_missing_doubled_or_swapped_are_refused),
         save_test(foreign_newer_and_other_forms_are_told_apart),
+        save_test(forms_of_a_channel_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests_name("pair, saved bytes", tests, NULL, NULL);
 }

@@ -482,8 +482,8 @@ void kmcl_queue_cancel(struct kmcl_packet *packet);
 /* What stands in the table for a packet that was cancelled. */
 extern struct kmcl_packet kmcl_tombstone;
 
-/* Completes all packets, queued or in the ring, with STATUS_DEVICE_REMOVED. No lock held. */
-void kmcl_queue_abort(struct kmcl_channel *channel);
+/* Completes all packets, queued or in the ring, with `status`. No lock held. */
+void kmcl_queue_abort(struct kmcl_channel *channel, NTSTATUS status);
 
 /* Behind what waits already; its payload, which still lies with the caller, is moved to `payload`.
  * Lock held. */

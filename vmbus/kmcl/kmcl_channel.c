@@ -87,7 +87,7 @@ VOID VmbChannelCleanup(VMBCHANNEL Channel)
     if (channel->state != KMCL_DISABLED || channel->worker_running) {
         kmcl_misuse(__func__, "the channel is not disabled");
     }
-    kmcl_queue_abort(channel);
+    kmcl_queue_abort(channel, STATUS_DEVICE_REMOVED);
     if (channel->packets_live != 0 || channel->queue_first != NULL) {
         kmcl_misuse(__func__, "packets of the channel are still in use");
     }

@@ -324,7 +324,7 @@ void kmcl_queue_cancel(struct kmcl_packet *packet)
     packet->state = PACKET_IDLE;
 }
 
-void kmcl_queue_abort(struct kmcl_channel *channel)
+void kmcl_queue_abort(struct kmcl_channel *channel, NTSTATUS status)
 {
     struct kmcl_followup followup;
     struct kmcl_packet *packet;
@@ -334,7 +334,7 @@ void kmcl_queue_abort(struct kmcl_channel *channel)
     enum irql level = spin_lock_acquire(&channel->lock);
     while ((packet = kmcl_transaction_end_any(&channel->transactions, &cursor)) != NULL) {
         if (packet != &kmcl_tombstone) {
-            followup_add(&followup, packet, STATUS_DEVICE_REMOVED);
+            followup_add(&followup, packet, status);
         }
     }
     struct kmcl_send *send = channel->queue_first;
@@ -345,7 +345,7 @@ void kmcl_queue_abort(struct kmcl_channel *channel)
         if (send->is_reply) {
             kmcl_incoming_recycle(channel, incoming_of(send));
         } else {
-            followup_add(&followup, packet_of(send), STATUS_DEVICE_REMOVED);
+            followup_add(&followup, packet_of(send), status);
         }
         send = next;
     }

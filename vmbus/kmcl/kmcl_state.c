@@ -292,7 +292,7 @@ void kmcl_close(struct kmcl_channel *channel)
     spin_lock_release(&channel->lock, level);
     if (was_open) {
         channel->role->close(channel);
-        kmcl_queue_abort(channel);
+        kmcl_queue_abort(channel, STATUS_DEVICE_REMOVED);
     }
 }
 

@@ -14,6 +14,7 @@ unsigned restored;
 unsigned fail_restore_at; /* the nth, from 1 */
 VMBPACKET made[256];
 unsigned made_count;
+PFN_VMB_PACKET_COMPLETION_ROUTINE restored_routine;
 
 static UINT32 size_of(UINT64 number)
 {
@@ -64,7 +65,7 @@ static NTSTATUS restore_packet(VMBCHANNEL channel, PVOID lib, UINT32 lib_size, P
     VmbPacketSetPointer(packet, (void *)(uintptr_t)number);
     VmbPacketSetCompletionRoutine(packet, NULL);
     assert_int_equal(VmbPacketRestore(packet, lib, lib_size), STATUS_INVALID_DEVICE_REQUEST);
-    VmbPacketSetCompletionRoutine(packet, pair_recorded);
+    VmbPacketSetCompletionRoutine(packet, restored_routine);
     assert_int_equal(VmbPacketRestore(packet, (UINT8 *)lib + 8, lib_size),
                      STATUS_INVALID_PARAMETER_2);
     assert_int_equal(VmbPacketRestore(packet, lib, lib_size - 8), STATUS_INVALID_PARAMETER_3);
@@ -90,6 +91,7 @@ int save_setup(void **state)
     restored = 0;
     fail_restore_at = 0;
     made_count = 0;
+    restored_routine = pair_recorded;
     return pair_setup(state);
 }
 

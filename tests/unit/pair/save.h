@@ -28,6 +28,7 @@ extern unsigned restored;
 extern unsigned fail_restore_at; /* the nth, from 1 */
 extern VMBPACKET made[256];
 extern unsigned made_count;
+extern PFN_VMB_PACKET_COMPLETION_ROUTINE restored_routine;
 
 int save_setup(void **state);
 #define save_test(function) cmocka_unit_test_setup_teardown(function, save_setup, pair_teardown)

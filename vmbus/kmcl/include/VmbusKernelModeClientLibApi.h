@@ -878,8 +878,9 @@ FN_VMB_CHANNEL_UNMAP_GPADL VmbChannelUnmapGpadl;
 
 /*
  * What is saved: the packets of this channel that are queued or wait for the guest's completion,
- * and completions that are queued. The rings, which the guest's memory holds, and the bus are saved
- * by others (vmbus/server/server.h). The form is ours: no other system reads it.
+ * completions that are queued, a packet that is deferred, and that VmbChannelPacketFail() was
+ * called. The rings, which the guest's memory holds, and the bus are saved by others
+ * (vmbus/server/server.h). The form is ours: no other system reads it.
  *
  * The order: VmbChannelSaveBegin(); VmbChannelSaveContinue() until it is not
  * STATUS_BUFFER_OVERFLOW or STATUS_BUFFER_TOO_SMALL; VmbChannelSaveEnd(). Elsewhere a channel

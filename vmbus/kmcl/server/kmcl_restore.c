@@ -17,6 +17,7 @@ struct kmcl_restore {
     uint32_t size;
     uint32_t chunks;
     uint32_t chunks_announced;
+    uint32_t flags; /* of the channel */
     uint32_t checksum;
     uint32_t highest_slot;                /* of all transactions */
     bool complete;                        /* SAVED_END is there */
@@ -54,7 +55,8 @@ static NTSTATUS check_channel(const struct kmcl_channel *channel, struct kmcl_re
     const struct kmcl_saved_channel *saved = body_of(chunk);
     const struct vmbus_server_offer *offer = &channel->server->offer;
 
-    if (body_size(chunk) != sizeof(*saved)) {
+    if (body_size(chunk) != sizeof(*saved) ||
+        (saved->flags != 0 && (saved->flags & ~KMCL_SAVED_FAILED) != KMCL_SAVED_OPEN)) {
         return STATUS_CRC_ERROR;
     }
     if (!vmbus_guid_equal(kmcl_guid(&saved->interface_type), &offer->interface_type) ||
@@ -63,6 +65,7 @@ static NTSTATUS check_channel(const struct kmcl_channel *channel, struct kmcl_re
         return STATUS_OBJECT_TYPE_MISMATCH;
     }
     restore->chunks_announced = saved->chunks;
+    restore->flags = saved->flags;
     return saved->packet_size <= channel->packet_size ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
 }
 
@@ -82,8 +85,8 @@ static NTSTATUS check_packet(const struct kmcl_channel *channel, struct kmcl_res
     }
     const uint32_t slot = (uint32_t)saved->transaction_id;
     if (saved->in_ring != 0) {
-        if (slot == 0 || slot > KMCL_TRANSACTION_LIMIT || saved->flags == 0 ||
-            saved->payload_length != 0 || saved->extension_length != 0) {
+        if (restore->flags == 0 || slot == 0 || slot > KMCL_TRANSACTION_LIMIT ||
+            saved->flags == 0 || saved->payload_length != 0 || saved->extension_length != 0) {
             return STATUS_CRC_ERROR;
         }
         restore->highest_slot = slot > restore->highest_slot ? slot : restore->highest_slot;
@@ -136,7 +139,10 @@ static NTSTATUS check_held(const struct kmcl_saved_chunk *chunk)
 static NTSTATUS check_body(const struct kmcl_channel *channel, struct kmcl_restore *restore,
                            const struct kmcl_saved_chunk *chunk)
 {
-    if ((chunk->number == 0) != (chunk->kind == SAVED_CHANNEL)) {
+    const bool needs_open = chunk->kind == SAVED_REPLY || chunk->kind == SAVED_HELD;
+
+    if ((chunk->number == 0) != (chunk->kind == SAVED_CHANNEL) ||
+        (needs_open && restore->flags == 0)) {
         return STATUS_CRC_ERROR;
     }
     switch (chunk->kind) {
@@ -223,35 +229,29 @@ static NTSTATUS collect(const struct kmcl_channel *channel, struct kmcl_restore 
 
 /* ---- changing ---- */
 
-/* Takes every packet out again: they are the driver's, told so with `status` or not at all. */
-static void take_back(struct kmcl_channel *channel, const NTSTATUS *status)
+/* Takes every packet out again: they are the driver's, idle. */
+static void take_back(struct kmcl_channel *channel)
 {
+    struct kmcl_packet *packet;
+    struct kmcl_send *send;
     uint32_t cursor = 0;
 
-    for (;;) {
-        enum irql level = spin_lock_acquire(&channel->lock);
-        struct kmcl_packet *packet = kmcl_transaction_end_any(&channel->transactions, &cursor);
-        struct kmcl_send *send = channel->queue_first;
-        if (packet == NULL && send != NULL) {
-            channel->queue_first = send->next;
-            channel->queue_last = send->next != NULL ? channel->queue_last : NULL;
-            packet = (struct kmcl_packet *)(void *)send;
-        }
-        const bool is_packet =
-            packet != NULL && packet != &kmcl_tombstone && !packet->send.is_reply;
-        if (is_packet) {
+    enum irql level = spin_lock_acquire(&channel->lock);
+    while ((packet = kmcl_transaction_end_any(&channel->transactions, &cursor)) != NULL) {
+        if (packet != &kmcl_tombstone) {
             packet->state = PACKET_IDLE;
         }
-        spin_lock_release(&channel->lock, level);
-        if (packet == NULL) {
-            break;
-        }
-        if (is_packet && status != NULL) {
-            packet->routine(kmcl_packet_handle(packet), *status, NULL, 0);
-        } else if (packet->send.is_reply) {
-            memory_free(packet);
+    }
+    while ((send = channel->queue_first) != NULL) {
+        channel->queue_first = send->next;
+        if (send->is_reply) {
+            kmcl_incoming_recycle(channel, (struct kmcl_incoming *)(void *)send);
+        } else {
+            ((struct kmcl_packet *)(void *)send)->state = PACKET_IDLE;
         }
     }
+    channel->queue_last = NULL;
+    spin_lock_release(&channel->lock, level);
     kmcl_intake_discard(channel);
 }
 
@@ -431,7 +431,7 @@ static NTSTATUS restore_chunk(struct kmcl_channel *channel, struct kmcl_restore 
 
 static NTSTATUS apply(struct kmcl_channel *channel, struct kmcl_restore *restore)
 {
-    static const NTSTATUS cancelled = STATUS_CANCELLED;
+    struct kmcl_server_channel *server = channel->server;
     NTSTATUS status = enter_transactions(channel, restore);
 
     for (uint32_t at = 0; status == STATUS_SUCCESS && at < restore->size;) {
@@ -440,11 +440,15 @@ static NTSTATUS apply(struct kmcl_channel *channel, struct kmcl_restore *restore
         at += chunk->size;
         status = restore_chunk(channel, restore, chunk);
     }
-    channel->server->has_restored = status == STATUS_SUCCESS;
+    server->has_restored = false;
     if (status != STATUS_SUCCESS) {
-        take_back(channel, NULL);
-    } else if (channel->server->offer.force_new) {
-        take_back(channel, &cancelled);
+        take_back(channel);
+    } else if (server->offer.force_new) {
+        kmcl_queue_abort(channel, STATUS_CANCELLED);
+        kmcl_intake_discard(channel);
+    } else {
+        server->has_restored = restore->flags != 0;
+        server->restored_failed = (restore->flags & KMCL_SAVED_FAILED) != 0;
     }
     return status;
 }

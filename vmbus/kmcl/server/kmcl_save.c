@@ -151,6 +151,21 @@ static void chunk_end(struct kmcl_save *save)
     save->number++;
 }
 
+static uint32_t flags_of(const struct kmcl_channel *channel)
+{
+    const struct kmcl_server_channel *server = channel->server;
+    bool failed = server->restored_failed;
+
+    if (!channel->is_open && !server->has_restored) {
+        return 0;
+    }
+    if (channel->is_open) {
+        failed = (atomic_load_explicit(&channel->intake_ends, memory_order_relaxed) &
+                  INTAKE_ENDS_FAILED) != 0;
+    }
+    return failed ? KMCL_SAVED_OPEN | KMCL_SAVED_FAILED : KMCL_SAVED_OPEN;
+}
+
 static NTSTATUS save_channel(const struct kmcl_channel *channel, struct kmcl_save *save)
 {
     const uint32_t held = channel->held != NULL ? 1 : 0;
@@ -166,6 +181,7 @@ static NTSTATUS save_channel(const struct kmcl_channel *channel, struct kmcl_sav
     saved->sub_channel_index = channel->server->offer.sub_channel_index;
     saved->packet_size = channel->packet_size;
     saved->chunks = save->item_count + held + 2;
+    saved->flags = flags_of(channel);
     return STATUS_SUCCESS;
 }
 

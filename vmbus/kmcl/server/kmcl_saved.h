@@ -18,7 +18,7 @@
 #endif
 
 #define KMCL_SAVED_MAGIC  0x53434d4bu /* "KMCS" */
-#define KMCL_SAVED_FORMAT 2u
+#define KMCL_SAVED_FORMAT 3u
 
 /* Choices of ours: they bound what a restore holds. Bytes. */
 #define KMCL_SAVED_DRIVER_LIMIT 0x100000u  /* of one packet's SaveBuf */
@@ -51,8 +51,12 @@ struct kmcl_saved_channel {
     uint32_t sub_channel_index;
     uint32_t packet_size;
     uint32_t chunks; /* of the whole form */
-    uint32_t reserved;
+    uint32_t flags;
 };
+/* What follows is of an open channel. Otherwise it is packets that wait for the next open. */
+#define KMCL_SAVED_OPEN   1u
+/* With _OPEN: VmbChannelPacketFail() was called. */
+#define KMCL_SAVED_FAILED 2u
 _Static_assert(sizeof(struct kmcl_saved_channel) == 48, "saved channel");
 
 /* What a driver gets as LibBuf, with extension and payload behind it. */

@@ -118,7 +118,7 @@ static void forget_restored(struct kmcl_channel *channel)
 
     if (server->has_restored && !server->goes_on) {
         server->has_restored = false;
-        kmcl_queue_abort(channel);
+        kmcl_queue_abort(channel, STATUS_DEVICE_REMOVED);
         kmcl_intake_discard(channel);
     }
 }
@@ -138,6 +138,9 @@ static NTSTATUS open(struct kmcl_channel *channel)
     }
     kmcl_begin(channel, vmbus_server_incoming(server->bus), vmbus_server_outgoing(server->bus),
                (server->offer.flags & KMCL_SERVER_PIPE_FLAGS) != 0);
+    if (server->has_restored && server->restored_failed) {
+        atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FAILED, memory_order_relaxed);
+    }
     server->has_restored = false;
     return STATUS_SUCCESS;
 }

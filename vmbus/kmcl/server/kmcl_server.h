@@ -52,6 +52,7 @@ struct kmcl_server_channel {
     struct kmcl_save *save;           /* from VmbChannelSaveBegin() to VmbChannelSaveEnd() */
     struct kmcl_restore *restore;     /* a saved form that is not complete yet */
     bool has_restored;                /* [worker] packets of an open channel of before */
+    bool restored_failed;             /* [worker] whose intake was INTAKE_FAILED */
     bool goes_on;                     /* [lock] what the guest has open is that channel */
 };
 
