@@ -5,6 +5,7 @@
 
 #include "kernel/clock.h"
 #include "kernel/wait.h"
+#include "kernel/wall_clock.h"
 #include "tests/unit/kmcl/kmcl_test.h"
 
 #define WAIT VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION
@@ -68,6 +69,11 @@ static void an_answer_that_does_not_fit_tells_its_size(void **state)
     assert_int_equal(VmbChannelSendSynchronousRequest(driver.channel, (void *)(uintptr_t)&question,
                                                       8, NULL, WAIT, NULL, NULL, NULL),
                      STATUS_SUCCESS);
+    script_start(&script, &driver, answer_twice_the_size);
+    assert_int_equal(VmbChannelSendSynchronousRequest(driver.channel, (void *)(uintptr_t)&question,
+                                                      8, NULL, WAIT, NULL, &size, NULL),
+                     STATUS_SUCCESS);
+    assert_int_equal(size, 0); /* that was written */
     driver_end(&driver);
 }
 
@@ -258,6 +264,41 @@ static void a_zero_limit_does_not_queue(void **state)
     driver_end(&driver);
 }
 
+static NTSTATUS ask_until(struct driver *driver, uint64_t date)
+{
+    UINT64 word = 1;
+    LARGE_INTEGER timeout = {.QuadPart = (int64_t)date};
+
+    return VmbChannelSendSynchronousRequest(driver->channel, &word, 8, NULL, WAIT, NULL, NULL,
+                                            &timeout);
+}
+
+/* The last of the tests: nothing takes the date away again. */
+static void a_limit_may_be_a_date_once_there_is_one(void **state)
+{
+    struct driver driver = {0};
+    struct script script;
+    const uint64_t date = WALL_CLOCK_UNIX_EPOCH + 1000 * CLOCK_SECOND;
+
+    (void)state;
+    driver_start(&driver);
+    assert_false(wall_clock_is_set());
+    assert_int_equal(ask_until(&driver, date), STATUS_NOT_SUPPORTED);
+    assert_true(wall_clock_set(date));
+    uint64_t before = clock_now();
+    assert_int_equal(ask_until(&driver, date + 3 * CLOCK_SECOND), STATUS_CANCELLED);
+    assert_in_range(clock_now() - before, 3 * CLOCK_SECOND, 4 * CLOCK_SECOND);
+    before = clock_now();
+    assert_int_equal(ask_until(&driver, 1), STATUS_CANCELLED); /* long ago */
+    assert_in_range(clock_now() - before, 0, CLOCK_SECOND);
+    struct ring_packet_in packet;
+    (void)host_take(&packet);
+    (void)host_take(&packet);
+    script_start(&script, &driver, answer_next);
+    assert_int_equal(ask_until(&driver, INT64_MAX), STATUS_SUCCESS);
+    driver_end(&driver);
+}
+
 /* ---- where it may be called ---- */
 
 static NTSTATUS status_by_letter[128];
@@ -374,6 +415,7 @@ int main(void)
         kmcl_test(packets_arrive_while_post_started_waits_for_its_answer),
         kmcl_test(a_passive_packet_callback_may_not_ask_its_own_channel),
         kmcl_test(asking_above_passive_stops_the_guest),
+        kmcl_test(a_limit_may_be_a_date_once_there_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

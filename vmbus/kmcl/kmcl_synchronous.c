@@ -9,6 +9,7 @@
 
 #include "kernel/clock.h"
 #include "kernel/irql.h"
+#include "kernel/wall_clock.h"
 #include "vmbus/kmcl/kmcl.h"
 
 static VOID request_done(VMBPACKET Packet, NTSTATUS Status, PVOID Buffer, UINT32 BufferLength)
@@ -16,8 +17,8 @@ static VOID request_done(VMBPACKET Packet, NTSTATUS Status, PVOID Buffer, UINT32
     struct kmcl_waiter *waiter = kmcl_packet_of(Packet)->pointer;
 
     waiter->status = Status;
-    waiter->length = BufferLength;
-    if (Status == STATUS_SUCCESS && waiter->buffer != NULL && BufferLength > 0) {
+    waiter->length = waiter->buffer != NULL ? BufferLength : 0;
+    if (Status == STATUS_SUCCESS && waiter->length > 0) {
         if (BufferLength <= waiter->capacity) {
             memcpy(waiter->buffer, Buffer, BufferLength);
         } else {
@@ -110,15 +111,29 @@ static NTSTATUS check_caller(const struct kmcl_channel *channel, bool waits)
     return STATUS_SUCCESS;
 }
 
+/* In the kernel's clock. Without a limit a close ends the wait, too. */
+static uint64_t deadline_of(const LARGE_INTEGER *timeout)
+{
+    const int64_t limit = timeout != NULL ? timeout->QuadPart : 0;
+    uint64_t delay = UINT64_C(0) - (uint64_t)limit;
+
+    if (limit == 0) {
+        return WAIT_WITHOUT_LIMIT;
+    }
+    if (limit > 0) {
+        const uint64_t now = wall_clock_now();
+
+        delay = (uint64_t)limit > now ? (uint64_t)limit - now : 0;
+    }
+    return clock_after(delay);
+}
+
 static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *waiter,
                               const LARGE_INTEGER *timeout)
 {
-    uint64_t deadline = WAIT_WITHOUT_LIMIT; /* asked for by the caller; a close ends it too */
+    const uint64_t deadline = deadline_of(timeout);
     NTSTATUS status;
 
-    if (timeout != NULL && timeout->QuadPart < 0) {
-        deadline = clock_after(UINT64_C(0) - (uint64_t)timeout->QuadPart);
-    }
     channel->release_waiters = release_waiters;
     list(channel, waiter, true);
     status = kmcl_queue_packet(waiter->packet, timeout == NULL || timeout->QuadPart != 0);
@@ -151,7 +166,7 @@ NTSTATUS VmbChannelSendSynchronousRequest(VMBCHANNEL Channel, PVOID Buffer, UINT
     if (capacity % 8 != 0 || (waits && channel->is_server)) {
         return STATUS_INVALID_PARAMETER;
     }
-    if (Timeout != NULL && Timeout->QuadPart > 0) {
+    if (Timeout != NULL && Timeout->QuadPart > 0 && !wall_clock_is_set()) {
         return STATUS_NOT_SUPPORTED;
     }
     status = check_caller(channel, waits);

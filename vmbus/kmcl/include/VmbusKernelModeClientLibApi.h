@@ -701,8 +701,9 @@ FN_VMB_PACKET_SEND_WITH_EXTERNAL_PFNS VmbPacketSendWithExternalPfns;
  * 8; on success the bytes written; with STATUS_BUFFER_TOO_SMALL the bytes there were (ours). NULL:
  * the payload is dropped. *Timeout, units of 100 ns: negative, from now; 0, "do not queue"; NULL,
  * no limit. Zero with _WAIT_FOR_COMPLETION: if the request went out at once its completion is
- * waited for without limit (ours). Positive, a date: STATUS_NOT_SUPPORTED, there is no calendar
- * here (ours).
+ * waited for without limit (ours). Positive, a date, counted from 1601: as far off as it is when
+ * the call is made, whatever becomes of the date meanwhile; STATUS_NOT_SUPPORTED as long as the
+ * guest has not been told the date (ours, both).
  *
  * After a timeout the peer still has the request. Its late completion is swallowed; but with
  * external data the call goes on waiting until that completion comes or the channel closes, because
