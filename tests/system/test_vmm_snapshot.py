@@ -143,14 +143,32 @@ def test_a_save_can_be_gone_on_from_and_a_bad_file_is_refused(host):
         expect(names in guest.errors, f"{arguments}: {guest.errors}", guest)
 
 
+def crc32c(data):
+    remainder = 0xFFFFFFFF
+    for byte in data:
+        remainder ^= byte
+        for _ in range(8):
+            remainder = remainder >> 1 ^ (0x82F63B78 if remainder & 1 else 0)
+    return remainder ^ 0xFFFFFFFF
+
+
 def test_a_damaged_snapshot_is_refused(host):
-    """Whole by its size, and not by its checksum; then cut short."""
-    memory = 8 << 20
-    header = struct.pack("<QIIQQQQII", 0x31504E5353454242, 1, 1, memory, memory, 4096, 64, 0x12345678, 0)
-    for size, reason in ((4096 + memory, "checksum"), (4096, "damaged"), (len(header) - 1, "cut short")):
+    """Whole by its size, and not by its checksum, or not by that of its memory; then cut short."""
+    memory, sections = 8 << 20, bytes(64)
+
+    def header(checksum):
+        return struct.pack("<QIIQQQQQII", 0x31504E5353454242, 2, 1, memory, memory, 4096, len(sections), 0, checksum, 0)
+
+    right = header(crc32c(header(0) + sections))
+    last = 4096 + memory - 1
+    for start, size, damaged, reason in ((header(0x12345678), last + 1, None, "its checksum"), (right, last + 1, last, "of its memory"),
+                                         (right, 4096, None, "damaged"), (right, len(right) - 1, None, "cut short")):
         with tempfile.NamedTemporaryFile() as file:
-            file.write(header)
+            file.write(start)
             file.truncate(size)
+            if damaged:
+                file.seek(damaged)
+                file.write(b"!")
             file.flush()
             with host.start_vmm(None, devices=(), arguments=("--resume", host.keep(file.name))) as guest:
                 try:

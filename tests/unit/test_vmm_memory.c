@@ -167,6 +167,38 @@ static void there_is_an_end_to_adding(void **state)
     assert_false(guest_memory_add(&memory, PAGE_SIZE, PAGE_SIZE));
 }
 
+static uint64_t checksum(void)
+{
+    uint64_t sum;
+
+    assert_true(guest_memory_checksum(&memory, &sum));
+    return sum;
+}
+
+static void each_word_of_memory_and_its_place_are_in_the_checksum(void **state)
+{
+    const uint64_t places[] = {0, 1, 511, 512, (GUEST_HOLE_START >> 3) - 1, GUEST_HOLE_START >> 3};
+    uint64_t *words = (uint64_t *)(void *)memory.base;
+    uint64_t seen[2 * sizeof(places) / sizeof(places[0]) + 1];
+    size_t count = 0;
+
+    (void)state;
+    seen[count++] = checksum();
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        for (uint64_t value = 1; value <= 2; value++) {
+            words[places[i]] = value;
+            seen[count++] = checksum();
+        }
+        words[places[i]] = 0; /* touched, and as it was */
+        assert_int_equal(checksum(), seen[0]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            assert_int_not_equal(seen[i], seen[k]);
+        }
+    }
+}
+
 int main(void)
 {
 #define memory_test(name) cmocka_unit_test_setup_teardown(name, create, destroy)
@@ -179,6 +211,7 @@ int main(void)
         memory_test(pages_are_given_and_had_back_once),
         memory_test(added_memory_lies_above_all_and_aligned),
         memory_test(there_is_an_end_to_adding),
+        memory_test(each_word_of_memory_and_its_place_are_in_the_checksum),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

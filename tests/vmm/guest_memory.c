@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/vmm/guest_memory.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,4 +204,56 @@ void *guest_memory_of_added(const struct guest_memory *memory, uint32_t range)
         offset += memory->added[i].size;
     }
     return memory->base + offset;
+}
+
+bool guest_memory_touched(const struct guest_memory *memory, uint64_t offset, uint64_t *start,
+                          uint64_t *end)
+{
+    off_t first = lseek(memory->file, (off_t)offset, SEEK_DATA);
+    off_t behind = first < 0 ? first : lseek(memory->file, first, SEEK_HOLE);
+
+    if (behind < 0) {
+        *start = errno == ENXIO ? memory->total : 0; /* there is no more */
+        return false;
+    }
+    *start = (uint64_t)first;
+    *end = (uint64_t)behind;
+    return true;
+}
+
+/* Odd, so that each step turns different sums into different ones; bits of the golden ratio. */
+#define CHECKSUM_FACTOR UINT64_C(0x9E3779B97F4A7C15)
+
+static uint64_t add_word(uint64_t sum, uint64_t word)
+{
+    sum = (sum ^ word) * CHECKSUM_FACTOR;
+    return sum ^ sum >> 32;
+}
+
+/* 0 of a page of zeros, which may not be there at all. */
+static uint64_t page_sum(const uint8_t *page)
+{
+    uint64_t sum = 0;
+    uint64_t word;
+
+    for (size_t i = 0; i < PAGE_SIZE; i += sizeof(word)) {
+        memcpy(&word, page + i, sizeof(word));
+        sum = add_word(sum, word);
+    }
+    return sum;
+}
+
+bool guest_memory_checksum(const struct guest_memory *memory, uint64_t *sum)
+{
+    uint64_t start = 0;
+    uint64_t end = 0;
+
+    *sum = 0;
+    while (guest_memory_touched(memory, end, &start, &end)) {
+        for (uint64_t at = start; at < end; at += PAGE_SIZE) {
+            const uint64_t page = page_sum(memory->base + at);
+            *sum = page != 0 ? add_word(add_word(*sum, at), page) : *sum;
+        }
+    }
+    return start == memory->total;
 }

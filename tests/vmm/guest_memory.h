@@ -71,4 +71,15 @@ bool guest_memory_add(struct guest_memory *memory, uint64_t size, uint64_t align
 /* Where the bytes of an added range are here. */
 void *guest_memory_of_added(const struct guest_memory *memory, uint32_t range);
 
+/*
+ * The part of memory at or behind `offset` that was touched; an offset is a distance from `base`.
+ * False: there is none (`start` is `total`), or errno says why not.
+ */
+bool guest_memory_touched(const struct guest_memory *memory, uint64_t offset, uint64_t *start,
+                          uint64_t *end);
+
+/* A sum that differs where any one word does, whichever zeros were touched. False: errno says why.
+ */
+bool guest_memory_checksum(const struct guest_memory *memory, uint64_t *sum);
+
 #endif

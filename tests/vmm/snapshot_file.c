@@ -109,19 +109,15 @@ static bool write_at(int file, const void *bytes, uint64_t size, uint64_t at)
 /* What was never touched is a hole in the guest's memory, and becomes one in the file. */
 static bool write_memory(int file, const struct guest_memory *memory, uint64_t offset)
 {
-    off_t at = 0;
+    uint64_t start = 0;
+    uint64_t end = 0;
 
-    for (;;) {
-        off_t start = lseek(memory->file, at, SEEK_DATA);
-        if (start < 0) {
-            return errno == ENXIO; /* no more of it */
-        }
-        at = lseek(memory->file, start, SEEK_HOLE);
-        if (at < 0 || !write_at(file, memory->base + start, (uint64_t)(at - start),
-                                offset + (uint64_t)start)) {
+    while (guest_memory_touched(memory, end, &start, &end)) {
+        if (!write_at(file, memory->base + start, end - start, offset + start)) {
             return false;
         }
     }
+    return start == memory->total;
 }
 
 static bool write_all(int file, struct snapshot *snapshot, const struct guest_memory *memory)
@@ -135,6 +131,9 @@ static bool write_all(int file, struct snapshot *snapshot, const struct guest_me
     header->sections_size = snapshot->used;
     header->memory_offset =
         (sizeof(*header) + snapshot->used + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+    if (!guest_memory_checksum(memory, &header->memory_sum)) {
+        return false;
+    }
     header->checksum = checksum_of(snapshot);
     return ftruncate(file, (off_t)(header->memory_offset + memory->total)) == 0 &&
            write_at(file, header, sizeof(*header), 0) &&
@@ -257,6 +256,10 @@ void snapshot_read_memory(const struct snapshot *snapshot, const struct guest_me
                 name);
     }
     (void)close(file);
+    uint64_t sum;
+    if (!guest_memory_checksum(memory, &sum) || sum != snapshot->header.memory_sum) {
+        die("option --resume: %s is damaged: the checksum of its memory is wrong", name);
+    }
 }
 
 void snapshot_free(struct snapshot *snapshot)

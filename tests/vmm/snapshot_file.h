@@ -14,7 +14,7 @@
 #include "tests/vmm/guest_memory.h"
 
 #define SNAPSHOT_MAGIC  UINT64_C(0x31504E5353454242) /* "BBESSNP1" */
-#define SNAPSHOT_FORMAT 1u
+#define SNAPSHOT_FORMAT 2u
 
 struct snapshot_header {
     uint64_t magic;
@@ -24,10 +24,11 @@ struct snapshot_header {
     uint64_t memory_total;  /* with what was added */
     uint64_t memory_offset; /* in the file */
     uint64_t sections_size; /* bytes, behind this header */
-    uint32_t checksum;      /* CRC-32C of header, with this word 0, and sections; not of memory */
+    uint64_t memory_sum;    /* guest_memory_checksum() */
+    uint32_t checksum;      /* CRC-32C of header, with this word 0, and sections */
     uint32_t reserved;      /* 0 */
 };
-_Static_assert(sizeof(struct snapshot_header) == 56, "header of a snapshot");
+_Static_assert(sizeof(struct snapshot_header) == 64, "header of a snapshot");
 
 #define SNAPSHOT_NAME 48u
 
@@ -63,7 +64,7 @@ const char *snapshot_write(struct snapshot *snapshot, const struct guest_memory 
 /* Header and sections; ends the process with one line if the file is no snapshot. */
 void snapshot_read(struct snapshot *snapshot, const char *name);
 
-/* The memory of that file into memory of the same total size; likewise. */
+/* The memory of that file into memory of the same total size, which was not touched; likewise. */
 void snapshot_read_memory(const struct snapshot *snapshot, const struct guest_memory *memory,
                           const char *name);
 
