@@ -99,7 +99,7 @@ static void enter(struct dynamic_memory *memory, enum memory_state next)
         [MEMORY_TAKING] = ends | IN(MEMORY_IDLE),
         [MEMORY_RETURNING] = ends | IN(MEMORY_IDLE),
         [MEMORY_ADDING] = ends | IN(MEMORY_IDLE),
-        [MEMORY_FAILED] = IN(MEMORY_CLOSED),
+        [MEMORY_FAILED] = ends,
     };
     ASSERT((allowed[memory->saved.state] & IN(next)) != 0);
 #undef IN

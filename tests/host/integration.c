@@ -42,7 +42,7 @@ static void enter(struct host_integration *integration, enum host_integration_st
             IN(HOST_INTEGRATION_ASKED) | IN(HOST_INTEGRATION_FAILED) | IN(HOST_INTEGRATION_CLOSED),
         [HOST_INTEGRATION_ASKED] =
             IN(HOST_INTEGRATION_IDLE) | IN(HOST_INTEGRATION_FAILED) | IN(HOST_INTEGRATION_CLOSED),
-        [HOST_INTEGRATION_FAILED] = IN(HOST_INTEGRATION_CLOSED),
+        [HOST_INTEGRATION_FAILED] = IN(HOST_INTEGRATION_FAILED) | IN(HOST_INTEGRATION_CLOSED),
     };
     ASSERT((allowed[integration->state] & IN(next)) != 0);
 #undef IN

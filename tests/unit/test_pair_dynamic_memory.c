@@ -370,6 +370,29 @@ static void what_is_taken_survives_in_bytes(void **state)
     peer_end(&guest);
 }
 
+/* The channel of a restored device is open, and its guest goes on as it did. */
+static void a_failed_conversation_stays_so_in_bytes(void **state)
+{
+    (void)state;
+    start();
+    sends(DYNAMIC_MEMORY_STATUS_REPORT, 48);
+    assert_said("makes no sense now (version)");
+    host_save(device);
+    host_device_destroy(device);
+    device = host_create("balloon");
+    assert_int_equal(host_device_restore(device, host_saved, host_saved_size), STATUS_SUCCESS);
+    assert_true(host_device_enable(device, &host_output));
+    host_device_start(device);
+    VmbChannelDisable(guest.channel);
+    settle();
+    assert_int_equal(VmbChannelEnable(guest.channel), STATUS_SUCCESS);
+    settle();
+    sends(DYNAMIC_MEMORY_STATUS_REPORT, 48);
+    assert_said("makes no sense now (failed)");
+    expect_failed();
+    end();
+}
+
 static void runs_of_pages_are_joined_and_split(void **state)
 {
     struct page_ranges ranges = {NULL, 0, 0, 0};
@@ -419,6 +442,7 @@ int main(void)
         memory_test(messages_that_make_no_sense_end_the_conversation),
         memory_test(pages_that_are_not_to_be_given_end_the_conversation),
         memory_test(what_is_taken_survives_in_bytes),
+        memory_test(a_failed_conversation_stays_so_in_bytes),
         memory_test(runs_of_pages_are_joined_and_split),
     };
     return cmocka_run_group_tests_name("pair, dynamic memory", tests, NULL, NULL);

@@ -254,6 +254,9 @@ static void a_guest_without_a_version_in_common_is_left_alone(void **state)
     assert_said("the guest knows no version that was offered");
     pass_time(20 * CLOCK_SECOND);
     assert_int_equal(guest.count, 1);
+    peer_send(&guest, none, 8); /* nor is what it says then listened to */
+    settle();
+    assert_said("is none; it is not listened to");
     peer_end(&guest);
     host_device_destroy(device);
 }
