@@ -64,6 +64,20 @@ size_t utf16_from_utf8(const char *text, void *out, size_t capacity)
     }
 }
 
+size_t utf16_size_of_utf8(const char *text)
+{
+    const uint8_t *at = (const uint8_t *)text;
+    size_t size = 0;
+
+    for (;;) {
+        const uint32_t code = next_of_utf8(&at);
+        size += code >= 0x10000 ? 4 : 2;
+        if (code == 0) {
+            return size;
+        }
+    }
+}
+
 static size_t put8(char out[4], uint32_t code)
 {
     if (code < 0x80) {

@@ -14,6 +14,9 @@
  * is no UTF-8 becomes U+FFFD. */
 size_t utf16_from_utf8(const char *text, void *out, size_t capacity);
 
+/* The bytes it takes there. */
+size_t utf16_size_of_utf8(const char *text);
+
 /* Of at most `size` bytes, to a terminator. Returns the length of the text, without its terminator;
  * what does not fit into `capacity` bytes (at least 1) is left out, never in part. Lone surrogates
  * become U+FFFD. */

@@ -13,26 +13,6 @@
 
 struct kvp_driver kvp_driver;
 
-/* Whether the text fits into so many bytes of UTF-16. */
-static bool fits(const char *text, size_t size)
-{
-    uint8_t wide[4];
-    size_t used = 0;
-
-    /* Character by character: no room for all of it is needed then. */
-    while (*text != '\0') {
-        char character[5] = {0};
-        size_t length = 1;
-        while (length < 4 && ((unsigned char)text[length] & 0xc0) == 0x80) {
-            length++;
-        }
-        memcpy(character, text, length);
-        used += utf16_from_utf8(character, wide, sizeof(wide)) > 0 ? 2 : 4;
-        text += length;
-    }
-    return used + 2 <= size;
-}
-
 static void copy(char *out, size_t size, const char *text)
 {
     size_t length = strlen(text);
@@ -49,7 +29,8 @@ static void copy(char *out, size_t size, const char *text)
 
 static bool set(enum kvp_pool pool, const char *key, const char *value)
 {
-    if (key[0] == '\0' || !fits(key, KVP_KEY_SIZE) || !fits(value, KVP_VALUE_SIZE)) {
+    if (key[0] == '\0' || utf16_size_of_utf8(key) > KVP_KEY_SIZE ||
+        utf16_size_of_utf8(value) > KVP_VALUE_SIZE) {
         return false;
     }
     const enum irql level = irql_raise_to_dispatch();

@@ -12,9 +12,10 @@ struct kvp_driver {
     struct integration_device device;
     struct kvp_store pools[KVP_POOLS];
     uint64_t changes;
-    /* Of the request that is answered: text is too long for an interrupt's stack. */
-    char key[KVP_KEY_TEXT_SIZE];
-    char value[KVP_VALUE_TEXT_SIZE];
+    /* Of the request that is answered, and of what fills its field: text is too long for an
+     * interrupt's stack. */
+    char key[KVP_KEY_SIZE / 2 * 3 + 1];
+    char value[KVP_VALUE_SIZE / 2 * 3 + 1];
 };
 extern struct kvp_driver kvp_driver;
 void kvp_start(void);

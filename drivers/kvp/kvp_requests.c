@@ -21,13 +21,22 @@ static void format_number(char *out, size_t size, const char *format, ...)
     va_end(list);
 }
 
+/* Text from its field of a message, which a terminator has to leave. False: it is none. */
+static bool take_text(const uint8_t *field, uint32_t size, uint32_t field_size, char *out,
+                      size_t capacity)
+{
+    if (size > field_size || size % 2 != 0) {
+        return false;
+    }
+    (void)utf16_to_utf8(field, size, out, capacity);
+    return utf16_size_of_utf8(out) <= field_size;
+}
+
 /* A key as text, from its place in the message. False: it is no key. */
 static bool take_key(const uint8_t *key, uint32_t size)
 {
-    if (size > KVP_KEY_SIZE || size % 2 != 0) {
-        return false;
-    }
-    return utf16_to_utf8(key, size, kvp_driver.key, sizeof(kvp_driver.key)) > 0;
+    return take_text(key, size, KVP_KEY_SIZE, kvp_driver.key, sizeof(kvp_driver.key)) &&
+           kvp_driver.key[0] != '\0';
 }
 
 /* A value of any type as text, as Linux hands it on too. False: it is none. */
@@ -39,12 +48,8 @@ static bool take_value(const struct kvp_value *data)
     switch (data->type) {
     case KVP_TYPE_STRING:
     case KVP_TYPE_EXPANDABLE_STRING:
-        if (data->value_size > KVP_VALUE_SIZE || data->value_size % 2 != 0) {
-            return false;
-        }
-        (void)utf16_to_utf8(data->value, data->value_size, kvp_driver.value,
-                            sizeof(kvp_driver.value));
-        return true;
+        return take_text(data->value, data->value_size, KVP_VALUE_SIZE, kvp_driver.value,
+                         sizeof(kvp_driver.value));
     case KVP_TYPE_U32:
         memcpy(&number32, data->value, sizeof(number32));
         format_number(kvp_driver.value, sizeof(kvp_driver.value), "%" PRIu32, number32);

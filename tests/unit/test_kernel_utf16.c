@@ -17,6 +17,7 @@ static void expect_wide(const char *text, const void *expected, size_t size)
     uint8_t wide[64];
 
     assert_int_equal(utf16_from_utf8(text, wide, sizeof(wide)), size);
+    assert_int_equal(utf16_size_of_utf8(text), size);
     assert_memory_equal(wide, expected, size);
     /* At any address, and in no byte less. */
     assert_int_equal(utf16_from_utf8(text, wide + 1, size), size);

@@ -204,7 +204,19 @@ static void text_is_bounded_as_on_the_wire(void **state)
         memcpy(text + (size_t)4 * i, "\xf0\x9f\x98\x80", 5);
     }
     assert_false(kvp_set("key", text));
-    text[4 * 511] = '\0';
+    /* What is no UTF-8 takes a unit each byte. */
+    for (unsigned i = 0; i < 256; i++) {
+        memcpy(text + (size_t)4 * i, "a\x80\x80\x80", 4);
+    }
+    text[1024] = '\0';
+    assert_false(kvp_set("key", text));
+    text[1023] = '\0';
+    assert_true(kvp_set("key", text));
+    run("get guest key");
+    assert_said("get guest: key=a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    for (unsigned i = 0; i < 511; i++) {
+        memcpy(text + (size_t)4 * i, "\xf0\x9f\x98\x80", 5);
+    }
     assert_true(kvp_set("key", text));
     run("get guest key");
     assert_said("get guest: key=\xf0\x9f\x98\x80");
@@ -330,15 +342,22 @@ static void sizes_beyond_their_fields_are_refused(void **state)
     exchange.data.key[0] = '\0';
     assert_int_equal(ask(&exchange, sizeof(exchange)), INTEGRATION_STATUS_INVALID_ARGUMENT);
     assert_int_equal(kvp_changes(), 0);
-    /* Full of text without a terminator: it ends where its field does. */
+    /* Full of text without a terminator: it could not be told again. */
     memset(exchange.data.key, 'k', KVP_KEY_SIZE);
     memset(exchange.data.value, 'v', KVP_VALUE_SIZE);
     exchange.data.key_size = KVP_KEY_SIZE;
+    assert_int_equal(ask(&exchange, sizeof(exchange)), INTEGRATION_STATUS_INVALID_ARGUMENT);
+    memset(exchange.data.key + KVP_KEY_SIZE - 2, 0, 2);
     exchange.data.value_size = KVP_VALUE_SIZE;
+    assert_int_equal(ask(&exchange, sizeof(exchange)), INTEGRATION_STATUS_INVALID_ARGUMENT);
+    assert_int_equal(kvp_changes(), 0);
+    memset(exchange.data.value + KVP_VALUE_SIZE - 2, 0, 2);
     assert_int_equal(ask(&exchange, sizeof(exchange)), INTEGRATION_STATUS_OK);
     assert_int_equal(kvp_changes(), 1);
     enumeration.header.operation = KVP_ENUMERATE;
     assert_int_equal(ask(&enumeration, sizeof(enumeration)), INTEGRATION_STATUS_OK);
+    memcpy(&enumeration, peer.received + sizeof(struct integration_header), sizeof(enumeration));
+    assert_memory_equal(&enumeration.data, &exchange.data, sizeof(exchange.data));
     peer_end(&peer);
 }
 
