@@ -121,11 +121,11 @@ class Host:
         return guest
 
     def start_vmm(self, elf, append="", memory_mib=256, devices=("echo-sample",), processors=1, initrd=None, trace=True,
-                  firmware=None, arguments=(), on_console=None):
+                  firmware=None, arguments=(), on_console=None, reboot=False):
         """The same on our own VMM, which `make vmm` builds: no QMP, but guest.command(); devices are those of tests/host.
 
         With firmware (OVMF's file) elf is an EFI application that it starts. Instead of a kernel elf may be None, with a guest to
-        resume in arguments, which are further words of the command line.
+        resume in arguments, which are further words of the command line. With reboot a guest that resets is started anew.
         """
         self.stop_guest()
         program = os.path.join(self.build, "barebus-vmm")
@@ -139,7 +139,7 @@ class Host:
             return path and self._host.keep_file(path)
 
         files = {"kernel": keep(elf), "initrd": keep(initrd), "firmware": keep(firmware)}
-        self._host.launch(guest, vmm.command_line(keep(program), files, append, memory_mib, devices, processors, trace, arguments))
+        self._host.launch(guest, vmm.command_line(keep(program), files, append, memory_mib, devices, processors, trace, reboot, arguments))
         guest.let_go()
         return guest
 

@@ -119,6 +119,22 @@ def test_shutdown_may_be_a_restart(host):
         expect(has_ended(guest, "restart") == NO_STATUS, "it left with a status", guest)
 
 
+def test_a_guest_that_restarts_is_started_anew(host):
+    with start(host, reboot=True, devices=("shutdown", "kvp")) as guest:
+        for turn in range(2):
+            for _ in range(2):
+                guest.wait_happened("(shutdown|kvp): version")
+            guest.device("kvp", f"set external turn {turn}")
+            wait_for_line(guest, f"kvp external 0: turn={turn}", 30, 0)
+            guest.device("shutdown", "shutdown reboot")
+            guest.wait_happened("shutdown: the guest agrees")
+        guest.wait_happened("shutdown: version 3.2")
+        guest.device("shutdown", "shutdown")
+        expect(has_ended(guest) == 0, "it left with another status", guest)
+    expect(len(lines_with(guest, "kernel: Barebus")) == 3, "it was not started three times", guest)
+    no_complaints(guest)
+
+
 def test_the_application_refuses_or_takes_its_time(host):
     with start(host, append="refuse=1", devices=("shutdown", "heartbeat,interval=100")) as guest:
         guest.wait_happened("shutdown: version 3.2")

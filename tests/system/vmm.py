@@ -89,7 +89,7 @@ class VmmGuest(Guest):
         return super()._describe_end().replace("QEMU", "the VMM")
 
 
-def command_line(vmm, files, append, memory_mib, devices, processors, trace, arguments):
+def command_line(vmm, files, append, memory_mib, devices, processors, trace, reboot, arguments):
     words = [vmm, "--debug-exit", f"{EXIT_PORT:#x}", "--control-file", QMP_FILE]
     for option, name in files.items():
         if name:
@@ -100,4 +100,6 @@ def command_line(vmm, files, append, memory_mib, devices, processors, trace, arg
         words += ["--device", device]
     if trace:
         words.append("--trace")
+    if not reboot:
+        words.append("--no-reboot")
     return [*words, *arguments]

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A small VMM on KVM that gives its guest Hyper-V's interface and VMBus devices: see --help. */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "tests/vmm/machine.h"
 #include "tests/vmm/trace.h"
@@ -22,6 +25,15 @@ static int exit_status(enum machine_end end)
     }
 }
 
+/* A machine that was switched off and on again is another process of the same command line: nothing
+ * of the old one is left, but what it got open. */
+_Noreturn static void start_anew(char **words)
+{
+    say("the guest resets and is started anew");
+    (void)execvp(words[0], words);
+    die("%s cannot be started anew: %s", words[0], strerror(errno));
+}
+
 int main(int count, char **words)
 {
     struct options options;
@@ -35,5 +47,9 @@ int main(int count, char **words)
         trace_packets_start();
     }
     machine_create(&machine, &options);
-    return exit_status(machine_run(&machine));
+    const enum machine_end end = machine_run(&machine);
+    if (end == MACHINE_RESET && !options.no_reboot && options.resume == NULL) {
+        start_anew(words);
+    }
+    return exit_status(end);
 }

@@ -118,6 +118,13 @@ static void set_without_timers(struct options *options, const char *name, const 
     options->without_timers = true;
 }
 
+static void set_no_reboot(struct options *options, const char *name, const char *value)
+{
+    (void)name;
+    (void)value;
+    options->no_reboot = true;
+}
+
 static void set_trace_packets(struct options *options, const char *name, const char *value)
 {
     (void)name;
@@ -152,6 +159,9 @@ static const struct {
      set_vmbus_version},
     {"debug-exit", "PORT", "an I/O port to which a guest writes its status (0 to 127) and ends",
      set_debug_exit},
+    {"no-reboot", NULL,
+     "end when the guest resets, and do not start it anew; a resumed one ends in any case",
+     set_no_reboot},
     {"control", "SOCKET", "a socket by name on which commands are taken, a line each; try 'help'",
      set_control},
     {"control-file", "N", "the same on an open file", set_control_file},
@@ -180,7 +190,9 @@ static void help(struct options *options, const char *name, const char *value)
     (void)printf("\nDevices:\n");
     devices_print_help();
     (void)printf("\nThe exit status is 2 * s + 1 for a status s that the guest wrote, 0 after a "
-                 "power-off or reset,\n2 if something could not be done, 4 if the guest could not "
+                 "power-off, or a "
+                 "reset with --no-reboot,\n2 if something could not be done, 4 if "
+                 "the guest could not "
                  "go on.\n");
     exit(EXIT_SUCCESS);
 }

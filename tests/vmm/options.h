@@ -31,6 +31,7 @@ struct options {
     bool trace;
     bool trace_packets;
     bool without_timers;
+    bool no_reboot;
 };
 
 /* Prints help, or one line that names the option and the reason, and ends the process, unless the
