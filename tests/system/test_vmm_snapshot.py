@@ -132,7 +132,8 @@ def test_a_save_can_be_gone_on_from_and_a_bad_file_is_refused(host):
         guest.command("continue")
         expect(guest.wait(60) == 0, "the guest did not go on", guest)
     for arguments, names in ((("--resume", "/nowhere"), "--resume"), (("--resume", "/dev/null"), "--resume"),
-                             (("--resume", FILE, "--kernel", "/x"), "--kernel"),
+                             (("--resume", FILE, "--kernel", "/x"), "--kernel"), (("--resume", FILE, "--memory", "32"), "--memory"),
+                             (("--resume", FILE, "--append", "x"), "--append"),
                              (("--resume", kernel), "--resume")):
         with host.start_vmm(None, devices=(), arguments=arguments) as guest:
             try:

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -16,6 +17,9 @@
 #include "tests/vmm/snapshot.h"
 
 #define LINE_LENGTH 1024u
+
+/* Choice, in ms: the guest's devices stand still while somebody is waited for who does not read. */
+#define READ_LIMIT 5000
 
 static struct {
     struct machine *machine;
@@ -30,19 +34,29 @@ static struct {
 
 /* ---- out ---- */
 
-/* Somebody who does not read is waited for; somebody who is gone is noticed when read from. */
+/* False: somebody does not read, and is hung up on; that is noticed when read from. */
+static bool wait_for_room(void)
+{
+    struct pollfd room = {.fd = control.file, .events = POLLOUT};
+
+    if (poll(&room, 1, READ_LIMIT) != 0) {
+        return true;
+    }
+    say("whoever gives commands does not read what comes back, and is hung up on");
+    (void)shutdown(control.file, SHUT_RDWR);
+    return false;
+}
+
+/* Somebody who is gone is noticed when read from. */
 static void send_all(const char *text, size_t size)
 {
     while (size > 0) {
-        ssize_t done = send(control.file, text, size, MSG_NOSIGNAL);
-        if (done < 0 && errno == EAGAIN) {
-            struct pollfd room = {.fd = control.file, .events = POLLOUT};
-            (void)poll(&room, 1, -1);
-        } else if (done < 0 && errno != EINTR) {
-            return;
-        } else if (done > 0) {
+        ssize_t done = send(control.file, text, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (done > 0) {
             text += done;
             size -= (size_t)done;
+        } else if (errno == EAGAIN ? !wait_for_room() : errno != EINTR) {
+            return;
         }
     }
 }
@@ -269,9 +283,11 @@ static void talk_on(int file, const char *option)
 /* One at a time: the next one is taken when this one hangs up. */
 static void connected(void *context)
 {
-    int file = accept4(control.listening, NULL, NULL, SOCK_CLOEXEC);
-
     (void)context;
+    if (control.file >= 0) {
+        return;
+    }
+    int file = accept4(control.listening, NULL, NULL, SOCK_CLOEXEC);
     if (file < 0) {
         source_rearm(&control.accept);
         return;
@@ -282,6 +298,7 @@ static void connected(void *context)
 void control_start(struct machine *machine, const struct options *options)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat status;
 
     control.machine = machine;
     if (options->control_file >= 0) {
@@ -294,7 +311,9 @@ void control_start(struct machine *machine, const struct options *options)
         die("option --control: '%s' is too long for the name of a socket", options->control);
     }
     memcpy(address.sun_path, options->control, strlen(options->control) + 1);
-    (void)unlink(options->control); /* of a process that is gone */
+    if (lstat(options->control, &status) == 0 && S_ISSOCK(status.st_mode)) {
+        (void)unlink(options->control); /* of a process that is gone */
+    }
     control.listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (control.listening < 0 ||
         bind(control.listening, (const struct sockaddr *)&address, sizeof(address)) != 0 ||

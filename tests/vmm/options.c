@@ -197,16 +197,27 @@ static void help(struct options *options, const char *name, const char *value)
     exit(EXIT_SUCCESS);
 }
 
+/* What is in the snapshot is not to be asked for. */
+static void resume_alone(const struct options *options)
+{
+    const char *beside = options->kernel != NULL     ? "--kernel"
+                         : options->firmware != NULL ? "--firmware"
+                         : options->initrd != NULL   ? "--initrd"
+                         : options->append != NULL   ? "--append"
+                         : options->memory_mib != 0  ? "--memory"
+                         : options->processors != 0  ? "--processors"
+                                                     : NULL;
+
+    if (beside != NULL) {
+        die("option --resume: there is no place for %s beside it", beside);
+    }
+}
+
 void options_parse(struct options *options, int count, char **words)
 {
     struct option long_options[TABLE_SIZE + 1] = {{0}};
 
-    *options = (struct options){
-        .append = "",
-        .memory_mib = MEMORY_MIB_DEFAULT,
-        .processors = 1,
-        .control_file = -1,
-    };
+    *options = (struct options){.control_file = -1};
     for (size_t i = 0; i < TABLE_SIZE; i++) {
         long_options[i].name = table[i].name;
         long_options[i].has_arg = table[i].argument != NULL ? required_argument : no_argument;
@@ -226,11 +237,14 @@ void options_parse(struct options *options, int count, char **words)
         die("'%s' is no option; see --help", words[optind]);
     }
     if (options->resume != NULL) {
-        if (options->kernel != NULL || options->firmware != NULL) {
-            die("option --resume: there is no place for --kernel or --firmware beside it");
-        }
+        resume_alone(options);
         snapshot_peek(options->resume, &options->memory_mib, &options->processors);
-    } else if (options->kernel == NULL && options->firmware == NULL) {
+        return;
+    }
+    if (options->kernel == NULL && options->firmware == NULL) {
         die("option --kernel, --firmware or --resume is missing; see --help");
     }
+    options->append = options->append != NULL ? options->append : "";
+    options->memory_mib = options->memory_mib != 0 ? options->memory_mib : MEMORY_MIB_DEFAULT;
+    options->processors = options->processors != 0 ? options->processors : 1;
 }

@@ -19,7 +19,7 @@ struct options {
     const char *firmware;
     const char *initrd;
     const char *append;
-    uint64_t memory_mib;
+    uint64_t memory_mib; /* with `resume` the snapshot's, as the next */
     uint32_t processors;
     uint32_t debug_exit; /* port; 0: none */
     uint32_t vmbus_version;

@@ -18,7 +18,7 @@ void ports_add(struct ports *ports, const struct port_range *range)
         const struct port_range *other = &ports->ranges[i];
         if (range->first < other->first + other->count &&
             other->first < range->first + range->count) {
-            die("I/O port %#x is given to two devices", range->first);
+            die("I/O port %#x is given to two devices (see option --debug-exit)", range->first);
         }
     }
     if (ports->count == PORT_RANGES) {
