@@ -106,8 +106,8 @@ static unsigned synic_clear(void)
 
 /*
  * Firmware or a boot loader may have used the interface before us. Its pages lie over memory that
- * is ours now, and its timers and interrupts would come to vectors that mean something else here.
- * Only registers that discovery announces are touched.
+ * is ours now, its timers write into it, and its interrupts would come to vectors that mean
+ * something else here. Only registers that discovery announces are touched.
  */
 static void leftovers_clear(void)
 {
@@ -125,11 +125,27 @@ static void leftovers_clear(void)
     if (hv_has_privilege(HV_PRIVILEGE_APIC_ASSIST)) {
         found += page_register_clear(HV_REGISTER_VP_ASSIST_PAGE);
     }
+    arch_hypercall_disable();
     arch_interrupts_restore(interrupts);
     if (found != 0) {
         log_info("hv", "cleared %u registers that somebody left in use", found);
     }
 }
+
+/*
+ * Before any memory is used, so that nothing is put under such a page. Where only ACPI's tables
+ * tell of the hypervisor, which have to be mapped, it has to do that hv_start() looks again.
+ */
+void hv_look(void)
+{
+    arch_hypervisor_read(&words);
+    presence = hv_discover(&words, &reason);
+    if (presence == HV_PRESENT || presence == HV_WITHOUT_SYNIC) {
+        leftovers_clear();
+    }
+}
+
+INIT_ENTRY(INIT_BEFORE_MEMORY, hv_look);
 
 /* ---- start and stop ---- */
 
@@ -178,13 +194,13 @@ static struct exit_hook exit_hook = {.leave = hv_stop};
 
 void hv_start(void)
 {
-    arch_hypervisor_read(&words);
-    presence = hv_discover(&words, &reason);
+    if (presence == HV_ABSENT) {
+        hv_look();
+    }
     if (presence == HV_ABSENT || presence == HV_REFUSED) {
         log_info("hv", "%s: going on without", reason);
         return;
     }
-    leftovers_clear();
     if (!hypercalls_start(&reason)) {
         presence = HV_REFUSED;
         log_warning("hv", "%s: going on without", reason);

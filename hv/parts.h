@@ -37,9 +37,10 @@ static inline bool hv_has_feature(uint64_t bits)
 }
 
 /*
- * All of this layer, once a boot: an init entry, and an exit hook that runs after those of the
- * layers above.
+ * All of this layer, once a boot: two init entries, the first of which takes what somebody left in
+ * use off memory that is not used yet, and an exit hook that runs after those of the layers above.
  */
+void hv_look(void);
 void hv_start(void);
 void hv_stop(void);
 

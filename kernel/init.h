@@ -9,6 +9,9 @@
  * returns; it must leave the guest able to run without it.
  */
 enum init_stage {
+    /* Nothing of the map of memory is in use yet, and nothing can be had of it; interrupts are off.
+     * For what lies over memory, or writes to it, and has to be taken off first. */
+    INIT_BEFORE_MEMORY,
     INIT_HYPERVISOR,
     INIT_BUS,
     INIT_DRIVERS,

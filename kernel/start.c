@@ -65,6 +65,7 @@ _Noreturn void kernel_start(struct boot_info *info)
     command_line_initialise(info->command_line);
     arch_initialise_processor();
     report_boot(info);
+    run_init_stage(INIT_BEFORE_MEMORY);
 
     uint64_t usable = memory_map_total(&info->memory);
     if (usable < MEMORY_MINIMUM || !arch_initialise_memory(&info->memory)) {
@@ -79,7 +80,7 @@ _Noreturn void kernel_start(struct boot_info *info)
     arch_initialise_interrupts();
     arch_interrupts_enable();
 
-    for (enum init_stage stage = 0; stage < INIT_STAGES; stage++) {
+    for (enum init_stage stage = INIT_HYPERVISOR; stage < INIT_STAGES; stage++) {
         run_init_stage(stage);
         if (stage == INIT_HYPERVISOR) {
             arch_register_clocks();

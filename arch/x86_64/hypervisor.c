@@ -71,27 +71,24 @@ static alignas(PAGE_SIZE) uint8_t hypercall_page[PAGE_SIZE];
 
 /* Where to enter; NULL while hypercalls are off. */
 static const uint8_t *hypercall_entry;
-static bool hypercall_adopted;
 
+/* Kept where it is: locked, the register does not change any more. Memory of ours, which is all
+ * mapped, it cannot be in: what is there already would be under it. */
 static bool page_adopt(uint64_t found, const char **why)
 {
     uint64_t address = found & ~(uint64_t)(PAGE_SIZE - 1);
-    if (!arch_map_memory(address, PAGE_SIZE)) {
-        *why = "the hypercall page is locked where it cannot be mapped";
+    if ((found & HYPERCALL_REGISTER_ENABLE) == 0 || !arch_map_memory(address, PAGE_SIZE)) {
+        *why = "the hypercall page is locked where this guest cannot use it";
         return false;
     }
     hypercall_entry = page_address(address >> PAGE_SHIFT);
-    hypercall_adopted = true;
     return true;
 }
 
 static bool page_enable(uint64_t found, const char **why)
 {
-    uint64_t kept = found & HYPERCALL_REGISTER_RESERVED;
-    if ((found & HYPERCALL_REGISTER_ENABLE) != 0) {
-        msr_write(MSR_HYPERCALL, kept);
-    }
-    uint64_t value = page_frame_of(hypercall_page) << PAGE_SHIFT | kept | HYPERCALL_REGISTER_ENABLE;
+    uint64_t value = page_frame_of(hypercall_page) << PAGE_SHIFT |
+                     (found & HYPERCALL_REGISTER_RESERVED) | HYPERCALL_REGISTER_ENABLE;
     msr_write(MSR_HYPERCALL, value);
     /* Without a guest OS id the bit silently stays clear. */
     if (msr_read(MSR_HYPERCALL) != value) {
@@ -104,23 +101,9 @@ static bool page_enable(uint64_t found, const char **why)
 
 bool arch_hypercall_enable(const char **why)
 {
-    struct pages_statistics memory;
-    pages_statistics(&memory);
     uint64_t found = msr_read(MSR_HYPERCALL);
-    bool done = false;
-    switch (hypercall_page_plan(found, page_frame_of(hypercall_page) << PAGE_SHIFT,
-                                memory.end_frame << PAGE_SHIFT)) {
-    case HYPERCALL_PAGE_OURS:
-        done = page_enable(found, why);
-        break;
-    case HYPERCALL_PAGE_ADOPT:
-        done = page_adopt(found, why);
-        break;
-    case HYPERCALL_PAGE_REFUSE:
-        *why = "the hypercall page is locked where this guest cannot use it";
-        break;
-    }
-    if (!done) {
+    bool locked = (found & HYPERCALL_REGISTER_LOCKED) != 0;
+    if (!(locked ? page_adopt(found, why) : page_enable(found, why))) {
         return false;
     }
     if (!hypercall_page_has_code(hypercall_entry)) {
@@ -136,8 +119,10 @@ bool arch_hypercall_enable(const char **why)
 
 void arch_hypercall_disable(void)
 {
-    if (!hypercall_adopted) {
-        msr_write(MSR_HYPERCALL, msr_read(MSR_HYPERCALL) & HYPERCALL_REGISTER_RESERVED);
+    uint64_t found = msr_read(MSR_HYPERCALL);
+    if ((found & (HYPERCALL_REGISTER_ENABLE | HYPERCALL_REGISTER_LOCKED)) ==
+        HYPERCALL_REGISTER_ENABLE) {
+        msr_write(MSR_HYPERCALL, found & HYPERCALL_REGISTER_RESERVED);
     }
     hypercall_entry = NULL;
 }

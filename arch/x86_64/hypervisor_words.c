@@ -116,18 +116,6 @@ void hypervisor_words_read(struct cpuid_words (*read)(uint32_t leaf), struct arc
     }
 }
 
-enum hypercall_page_plan hypercall_page_plan(uint64_t found, uint64_t own, uint64_t memory_end)
-{
-    if ((found & HYPERCALL_REGISTER_LOCKED) == 0) {
-        return HYPERCALL_PAGE_OURS;
-    }
-    uint64_t address = found & ~UINT64_C(0xFFF);
-    if ((found & HYPERCALL_REGISTER_ENABLE) == 0 || (address != own && address < memory_end)) {
-        return HYPERCALL_PAGE_REFUSE;
-    }
-    return HYPERCALL_PAGE_ADOPT;
-}
-
 bool hypercall_page_has_code(const uint8_t *page)
 {
     bool zero = true;

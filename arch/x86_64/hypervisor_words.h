@@ -2,8 +2,8 @@
 #ifndef ARCH_X86_64_HYPERVISOR_WORDS_H
 #define ARCH_X86_64_HYPERVISOR_WORDS_H
 
-/* What the hypervisor's CPUID leaves and its hypercall register mean: pure functions of their
- * values. */
+/* What the hypervisor's CPUID leaves and its hypercall page mean: pure functions of their values.
+ */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,22 +20,9 @@ struct cpuid_words {
  */
 void hypervisor_words_read(struct cpuid_words (*read)(uint32_t leaf), struct arch_hypervisor *out);
 
-/* What to do about the hypercall page, from the register as it was found. */
-enum hypercall_page_plan {
-    HYPERCALL_PAGE_OURS,   /* enable a page of ours */
-    HYPERCALL_PAGE_ADOPT,  /* locked and enabled: use it where it is, do not write the register */
-    HYPERCALL_PAGE_REFUSE, /* locked, and of no use */
-};
-
 #define HYPERCALL_REGISTER_ENABLE   UINT64_C(0x1)
 #define HYPERCALL_REGISTER_LOCKED   UINT64_C(0x2)
 #define HYPERCALL_REGISTER_RESERVED UINT64_C(0xFFC) /* read and written back */
-
-/*
- * A locked page can only be kept where nothing else will be: at `own`, our page of an earlier
- * start, or at or above `memory_end`, where no memory of ours is.
- */
-enum hypercall_page_plan hypercall_page_plan(uint64_t found, uint64_t own, uint64_t memory_end);
 
 /* Whether a page's first bytes can be an entry: not all zero, not breakpoints. */
 bool hypercall_page_has_code(const uint8_t *page);

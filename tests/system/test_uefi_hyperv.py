@@ -65,11 +65,17 @@ def test_uefi_loads_a_channel(host):
     check_conversation(guest)
 
 
-def test_what_firmware_left_in_use_is_taken_over(host):
-    """Timers that run, interrupts for vectors of its own, pages, the bus connected: by an application that plays firmware."""
+def in_trouble(host, trouble):
+    """An application that plays firmware starts the guest."""
     with host.start_vmm(f"{host.build}/guests/trouble.efi", firmware=FIRMWARE, initrd=f"{host.build}/guests/echo.efi",
-                        append="rounds=50 trouble=hyperv_in_use") as guest:
+                        append=f"rounds=50 trouble={trouble}") as guest:
         status = guest.wait(LIMIT)
+    return guest, status
+
+
+def test_what_firmware_left_in_use_is_taken_over(host):
+    """Timers that run, interrupts for vectors of its own, pages, the bus connected."""
+    guest, status = in_trouble(host, "hyperv_in_use")
     expect(status == 0, f"the guest left with status {status}", guest)
     expect(lines_with(guest, "hv: guest OS id 0x0000010000000000 was there before"), "the other's identity was not seen", guest)
     expect(lines_with(guest, r"hv: cleared [5-9] registers that somebody left in use"), "the registers were not seen", guest)
@@ -78,6 +84,20 @@ def test_what_firmware_left_in_use_is_taken_over(host):
     expect(contacts[:2] == ["4.0", "6.0"], f"contacts: {contacts}", guest)
     # What came for the other's vectors before its sources were masked is said once, and survived.
     expect(lines_with(guest, "unexpected interrupt, vector 0x3e or above"), "no interrupt was pending", guest)
+    expect(not lines_with(guest, "panic:|exception:"), "the guest broke", guest)
+
+
+def test_a_hypercall_page_that_firmware_locked_in_memory_of_its_own_is_adopted(host):
+    guest, status = in_trouble(host, "hypercalls_locked")
+    expect(status == 0, f"the guest left with status {status}", guest)
+    expect(lines_with(guest, "echo: done rounds=50"), "not all packets came back", guest)
+    check_conversation(guest)
+
+
+def test_a_hypercall_page_that_is_locked_over_memory_of_the_guest_is_said(host):
+    guest, status = in_trouble(host, "hypercalls_in_the_way")
+    expect(lines_with(guest, "hv: warning: the hypercall page is locked where this guest cannot use it: going on without"),
+           f"it was not said, and the guest left with status {status}", guest)
     expect(not lines_with(guest, "panic:|exception:"), "the guest broke", guest)
 
 

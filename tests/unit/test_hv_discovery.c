@@ -265,22 +265,6 @@ static void each_feature_bit_gets_its_number(void **state)
     }
 }
 
-static void a_hypercall_page_is_ours_unless_it_is_locked(void **state)
-{
-    (void)state;
-    uint64_t own = 0x200000;
-    uint64_t end = 0x10000000;
-    assert_int_equal(hypercall_page_plan(0, own, end), HYPERCALL_PAGE_OURS);
-    assert_int_equal(hypercall_page_plan(0x5001, own, end), HYPERCALL_PAGE_OURS);
-    /* Locked but off: nothing can turn it on. */
-    assert_int_equal(hypercall_page_plan(0x5002, own, end), HYPERCALL_PAGE_REFUSE);
-    /* Locked over memory that is somebody's. */
-    assert_int_equal(hypercall_page_plan(0x5003, own, end), HYPERCALL_PAGE_REFUSE);
-    assert_int_equal(hypercall_page_plan(end - 0x1000 + 3, own, end), HYPERCALL_PAGE_REFUSE);
-    assert_int_equal(hypercall_page_plan(end + 3, own, end), HYPERCALL_PAGE_ADOPT);
-    assert_int_equal(hypercall_page_plan(own + 3, own, end), HYPERCALL_PAGE_ADOPT);
-}
-
 static void an_empty_hypercall_page_is_told_from_code(void **state)
 {
     (void)state;
@@ -311,7 +295,6 @@ int main(void)
         cmocka_unit_test(museum_m22_leaves_without_a_synic_leave_the_rest_usable),
         cmocka_unit_test(leaves_beyond_the_highest_are_zero_and_never_asked_for),
         cmocka_unit_test(each_feature_bit_gets_its_number),
-        cmocka_unit_test(a_hypercall_page_is_ours_unless_it_is_locked),
         cmocka_unit_test(an_empty_hypercall_page_is_told_from_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

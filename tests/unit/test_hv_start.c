@@ -226,6 +226,41 @@ static void leftovers_of_firmware_are_cleared_first(void **state)
                 write_of(HV_REGISTER_GUEST_OS_ID, HV_GUEST_OS_ID));
 }
 
+/* Before the map of memory is in use: nothing can be had of it, and nothing is to be put under a
+ * page of somebody else's. */
+static void leftovers_are_cleared_before_any_memory_is_used(void **state)
+{
+    (void)state;
+    fake.registers[HV_REGISTER_SIMP] = 0x5001;
+    fake.registers[HV_REGISTER_REFERENCE_TSC] = 0x7001;
+    fake.registers[HV_REGISTER_STIMER0_CONFIG] = 0x1000B;
+    fake.registers[HV_REGISTER_GUEST_OS_ID] = UINT64_C(1) << 40;
+    fake.hypercalls_enabled = true;
+    hv_look();
+    assert_int_equal(test_pages_held(), 0);
+    assert_int_equal(fake.registers[HV_REGISTER_SIMP], 0x5000);
+    assert_int_equal(fake.registers[HV_REGISTER_REFERENCE_TSC], 0x7000);
+    assert_int_equal(fake.registers[HV_REGISTER_STIMER0_CONFIG], 0);
+    assert_false(fake.hypercalls_enabled);
+    hv_start();
+    assert_int_equal(hv_presence(), HV_PRESENT);
+    assert_non_null(strstr(test_console(), "guest OS id 0x0000010000000000 was there before"));
+}
+
+/* ARM64 with ACPI: its tables tell, and are not mapped yet at the first look. */
+static void what_the_first_look_did_not_find_the_second_clears(void **state)
+{
+    (void)state;
+    fake.registers[HV_REGISTER_SIMP] = 0x5001;
+    fake.words.present = false;
+    hv_look();
+    assert_int_equal(fake.registers[HV_REGISTER_SIMP], 0x5001);
+    fake.words.present = true;
+    hv_start();
+    assert_int_equal(hv_presence(), HV_PRESENT);
+    assert_non_null(strstr(test_console(), "cleared 1 registers"));
+}
+
 static void the_assist_page_is_left_alone_where_it_is_not_announced(void **state)
 {
     (void)state;
@@ -487,6 +522,8 @@ int main(void)
         TEST(what_the_pages_hold_when_enabled_is_never_taken_for_new),
         TEST(what_came_before_the_sint_was_unmasked_is_found_without_an_interrupt),
         TEST(leftovers_of_firmware_are_cleared_first),
+        TEST(leftovers_are_cleared_before_any_memory_is_used),
+        TEST(what_the_first_look_did_not_find_the_second_clears),
         TEST(the_assist_page_is_left_alone_where_it_is_not_announced),
         TEST(a_clean_machine_is_not_written_to_before_the_identity),
         TEST(without_the_interface_no_register_is_touched),

@@ -58,7 +58,7 @@ void leave_hyperv_in_use(char *pages)
     volatile uint32_t *bus_slot = (volatile uint32_t *)(void *)(pages + PAGE + 2 * 256);
     struct post *message = (struct post *)(void *)(pages + 3 * PAGE);
 
-    memset(pages, 0, 4 * PAGE);
+    memset(pages, 0, LEFTOVER_PAGES * PAGE);
     msr_write(MSR_GUEST_OS_ID, UINT64_C(1) << 40);
     msr_write(MSR_HYPERCALL, (uintptr_t)code | 1);
     msr_write(MSR_SIMP, (uintptr_t)(pages + PAGE) | 1);
@@ -82,4 +82,10 @@ void leave_hyperv_in_use(char *pages)
     /* The first offer is in the slot, the others wait for it to be free. */
     for (uint64_t i = 0; i < 1000000000 && *bus_slot == 0; i++) {
     }
+}
+
+void leave_hypercalls_locked(char *pages)
+{
+    msr_write(MSR_GUEST_OS_ID, UINT64_C(1) << 40);
+    msr_write(MSR_HYPERCALL, (uintptr_t)pages | 3);
 }

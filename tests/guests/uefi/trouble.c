@@ -198,6 +198,7 @@ static void never_exit(void)
 }
 
 static char *leftover_pages;
+static void (*leave)(char *pages);
 
 static efi_status EFI_CALL exit_and_leave_hyperv(efi_handle image, uint64_t key)
 {
@@ -205,20 +206,36 @@ static efi_status EFI_CALL exit_and_leave_hyperv(efi_handle image, uint64_t key)
 
     if (status == EFI_SUCCESS) {
         __asm__ volatile("cli");
-        leave_hyperv_in_use(leftover_pages);
+        leave(leftover_pages);
     }
     return status;
+}
+
+static void leave_behind(void (*what)(char *pages), enum efi_memory_type type)
+{
+    uint64_t address = 0;
+
+    (void)services->allocate_pages(EFI_ALLOCATE_ANY_PAGES, type, LEFTOVER_PAGES, &address);
+    leftover_pages = (char *)(uintptr_t)address;
+    leave = what;
+    firmware_exit_boot_services = services->exit_boot_services;
+    services->exit_boot_services = exit_and_leave_hyperv;
 }
 
 /* The pages are the guest's afterwards. */
 static void hyperv_in_use(void)
 {
-    uint64_t address = 0;
+    leave_behind(leave_hyperv_in_use, EFI_BOOT_SERVICES_DATA);
+}
 
-    (void)services->allocate_pages(EFI_ALLOCATE_ANY_PAGES, EFI_BOOT_SERVICES_DATA, 4, &address);
-    leftover_pages = (char *)(uintptr_t)address;
-    firmware_exit_boot_services = services->exit_boot_services;
-    services->exit_boot_services = exit_and_leave_hyperv;
+static void hypercalls_locked(void)
+{
+    leave_behind(leave_hypercalls_locked, EFI_RESERVED_MEMORY);
+}
+
+static void hypercalls_in_the_way(void)
+{
+    leave_behind(leave_hypercalls_locked, EFI_BOOT_SERVICES_DATA);
 }
 
 static const struct {
@@ -226,6 +243,8 @@ static const struct {
     void (*make)(void);
 } troubles[] = {
     {"hyperv_in_use", hyperv_in_use},
+    {"hypercalls_locked", hypercalls_locked},
+    {"hypercalls_in_the_way", hypercalls_in_the_way},
     {"blt_only", blt_only},
     {"masks", masks},
     {"small_framebuffer", small_framebuffer},
