@@ -41,11 +41,11 @@ def print_traffic(traffic, each, first, second, count):
 
 
 def print_image(build):
-    """The product's part with the image's flags; bench and machine stay as they are."""
+    """The product's part as it is in the image; bench and machine stay as they are."""
     sources = [f for folder in ("vmbus", "vmbus/kmcl", "vmbus/server", "vmbus/kmcl/server") for f in glob.glob(folder + "/*.c")]
     sources += ["kernel/irql.c", "kernel/lock.c", "kernel/work.c"]
     sources.remove("vmbus/start.c")
-    program = ring_bench.build_as_in_image("kmcl_bench", build, sources, ("tests/unit/processors/machine.o", "libbarebus-bench.a"))
+    program = ring_bench.link_as_in_image("kmcl_bench", build, sources, ("tests/unit/processors/machine.o", "libbarebus-bench.a"))
     (time, _), count = times(program), ring_bench.counts(program)
     print("\nA packet in bursts of 8, with the image's flags (-Os, general registers, memcpy as `rep movs` above 512 bytes):\n")
     print("| P, bytes | bare ring, ns | KMCL, ns | **ratio** | bare ring, instructions | KMCL | **above** |")
