@@ -2,6 +2,7 @@
 /*
  * The whole user space of the Linux guest that start.py measures: loads the VMBus modules, repeats
  * the kernel's lines about them on the console, and ends the guest the way ours end.
+ * A shell like that of tests/linux would add its own start to what is measured.
  */
 #include <fcntl.h>
 #include <stdio.h>
