@@ -21,15 +21,12 @@ struct arch_hypervisor {
     bool present;        /* some hypervisor */
     bool is_hyperv;      /* it says it has this interface */
     char vendor[13];     /* terminated, for display only */
-    uint32_t version[4]; /* EAX..EDX of the version leaf */
+    uint32_t version[2]; /* build; major << 16 | minor */
     uint64_t privileges;
     uint64_t features;
     uint32_t recommendations;
-    uint32_t spin_count;
-    uint32_t limits[3]; /* virtual processors, logical processors, interrupt vectors for remapping;
-                           0: not told, all ones: none */
+    uint32_t limits[2]; /* virtual processors, logical processors; 0: not told, all ones: none */
     uint32_t hardware;
-    uint32_t isolation[2];
 };
 void arch_hypervisor_read(struct arch_hypervisor *out);
 
@@ -44,7 +41,6 @@ enum hv_register {
     HV_REGISTER_APIC_FREQUENCY,
     HV_REGISTER_VP_ASSIST_PAGE,
     HV_REGISTER_SCONTROL,
-    HV_REGISTER_SVERSION,
     HV_REGISTER_SIEFP,
     HV_REGISTER_SIMP,
     HV_REGISTER_EOM,

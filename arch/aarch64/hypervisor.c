@@ -37,7 +37,6 @@ static const uint32_t register_numbers[] = {
     [HV_REGISTER_APIC_FREQUENCY] = HV_ARM64_APIC_FREQUENCY,
     [HV_REGISTER_VP_ASSIST_PAGE] = HV_ARM64_VP_ASSIST_PAGE,
     [HV_REGISTER_SCONTROL] = HV_ARM64_SCONTROL,
-    [HV_REGISTER_SVERSION] = HV_ARM64_SVERSION,
     [HV_REGISTER_SIEFP] = HV_ARM64_SIEFP,
     [HV_REGISTER_SIMP] = HV_ARM64_SIMP,
     [HV_REGISTER_EOM] = HV_ARM64_EOM,
@@ -192,8 +191,6 @@ void arch_hypervisor_read(struct arch_hypervisor *out)
     struct answer version = told(HV_ARM64_VERSION);
     out->version[0] = (uint32_t)version.low;
     out->version[1] = (uint32_t)(version.low >> 32);
-    out->version[2] = (uint32_t)version.high;
-    out->version[3] = (uint32_t)(version.high >> 32);
 
     struct answer features = told(HV_ARM64_PRIVILEGES);
     out->privileges = features.low | PRIVILEGES_ALWAYS;
@@ -201,14 +198,10 @@ void arch_hypervisor_read(struct arch_hypervisor *out)
      * certain. */
     out->features = features.high & ~FEATURE_FREQUENCIES;
 
-    struct answer recommendations = told(HV_ARM64_RECOMMENDATIONS);
-    out->recommendations = (uint32_t)recommendations.low;
-    out->spin_count = (uint32_t)(recommendations.low >> 32);
-
+    out->recommendations = (uint32_t)told(HV_ARM64_RECOMMENDATIONS).low;
     struct answer limits = told(HV_ARM64_LIMITS);
     out->limits[0] = (uint32_t)limits.low;
     out->limits[1] = (uint32_t)(limits.low >> 32);
-    out->limits[2] = (uint32_t)limits.high;
     out->hardware = (uint32_t)told(HV_ARM64_HARDWARE).low;
     if (platform.vmbus_interrupt == 0) {
         log_info("hv", "no table names the interrupt of VMBus: taking %u", INTERRUPT_VMBUS);

@@ -11,14 +11,12 @@
 #define LEAF_RECOMMENDATIONS 0x40000004u
 #define LEAF_LIMITS          0x40000005u
 #define LEAF_HARDWARE        0x40000006u
-#define LEAF_ISOLATION       0x4000000Cu
 
 #define LEAF_HIGHEST_SMALLEST 0x40000005u
 #define LEAF_HIGHEST_LARGEST  0x4000FFFFu
 
 #define PROCESSOR_HYPERVISOR (1u << 31)  /* ECX of leaf 1 */
 #define SIGNATURE            0x31237648u /* "Hv#1" */
-#define EBX_ISOLATION        (1u << 22)
 
 /* EDX of the features leaf, which has a numbering of its own, against the 128-bit register's bits
  * minus 64. */
@@ -67,12 +65,6 @@ static void vendor_copy(const struct cpuid_words *range, char vendor[13])
     }
 }
 
-static struct cpuid_words leaf_read(struct cpuid_words (*read)(uint32_t leaf), uint32_t leaf,
-                                    uint32_t highest)
-{
-    return leaf <= highest ? read(leaf) : (struct cpuid_words){0};
-}
-
 void hypervisor_words_read(struct cpuid_words (*read)(uint32_t leaf), struct arch_hypervisor *out)
 {
     *out = (struct arch_hypervisor){0};
@@ -92,27 +84,19 @@ void hypervisor_words_read(struct cpuid_words (*read)(uint32_t leaf), struct arc
     struct cpuid_words version = read(LEAF_VERSION);
     out->version[0] = version.eax;
     out->version[1] = version.ebx;
-    out->version[2] = version.ecx;
-    out->version[3] = version.edx;
 
     struct cpuid_words features = read(LEAF_FEATURES);
     out->privileges = (uint64_t)features.ebx << 32 | features.eax;
     out->features = features_from_edx(features.edx);
 
-    struct cpuid_words recommendations = read(LEAF_RECOMMENDATIONS);
-    out->recommendations = recommendations.eax;
-    out->spin_count = recommendations.ebx;
+    out->recommendations = read(LEAF_RECOMMENDATIONS).eax;
 
     struct cpuid_words limits = read(LEAF_LIMITS);
     out->limits[0] = limits.eax;
     out->limits[1] = limits.ebx;
-    out->limits[2] = limits.ecx;
 
-    out->hardware = leaf_read(read, LEAF_HARDWARE, highest).eax;
-    if ((features.ebx & EBX_ISOLATION) != 0) {
-        struct cpuid_words isolation = leaf_read(read, LEAF_ISOLATION, highest);
-        out->isolation[0] = isolation.eax;
-        out->isolation[1] = isolation.ebx;
+    if (highest >= LEAF_HARDWARE) {
+        out->hardware = read(LEAF_HARDWARE).eax;
     }
 }
 

@@ -106,13 +106,6 @@ void integration_answer(struct integration_device *device, uint32_t status)
     irql_lower(level);
 }
 
-void *integration_request_body(struct integration_device *device)
-{
-    return device->request != NULL && !device->answering
-               ? device->message + sizeof(struct integration_header)
-               : NULL;
-}
-
 /* ---- requests ---- */
 
 static void report_malformed(struct integration_device *device, const char *what, uint32_t length)

@@ -98,9 +98,6 @@ void integration_end(void);
  * channel that closed has taken it along. At most DISPATCH. */
 void integration_answer(struct integration_device *device, uint32_t status);
 
-/* The body of the request under way; NULL if there is none. At most DISPATCH. */
-void *integration_request_body(struct integration_device *device);
-
 /* A printable name. Never NULL. */
 const char *integration_state_name(enum integration_state state);
 

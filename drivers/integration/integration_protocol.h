@@ -84,7 +84,4 @@ _Static_assert(sizeof(struct integration_negotiate) == 8, "wire layout");
 /* More of either are refused (the bound that Linux has). */
 #define INTEGRATION_VERSIONS_MAX 100u
 
-/* No message of any service is longer (OpenVMM hyperv_ic_protocol). */
-#define INTEGRATION_MESSAGE_SIZE_MAX 13312u
-
 #endif

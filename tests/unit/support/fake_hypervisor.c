@@ -18,16 +18,15 @@ void fake_hypervisor_reset(void)
         .present = true,
         .is_hyperv = true,
         .vendor = "Microsoft Hv",
-        .version = {26100, 0x000A0000, 0, 0},
+        .version = {26100, 0x000A0000},
         .privileges = UINT64_C(0x003B8030) << 32 | 0xAE7F,
         .features = HV_FEATURE_FREQUENCIES | HV_FEATURE_CRASH | HV_FEATURE_DIRECT_STIMER,
         .recommendations = 0xA0E24,
-        .limits = {240, 512, 0},
+        .limits = {240, 512},
     };
     fake.strict = true;
     fake.vectors_available = FAKE_VECTORS;
     fake.registers[HV_REGISTER_VP_INDEX] = 3;
-    fake.registers[HV_REGISTER_SVERSION] = 1;
     fake.registers[HV_REGISTER_TSC_FREQUENCY] = 2500000000u;
     fake.registers[HV_REGISTER_APIC_FREQUENCY] = 200000000u;
     fake.registers[HV_REGISTER_CRASH_CTL] = HV_CRASH_NOTIFY | HV_CRASH_MESSAGE | HV_CRASH_NO_DUMP;
