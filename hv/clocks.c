@@ -78,12 +78,8 @@ static void page_start(void)
         log_warning("hv", "no memory for the reference TSC page");
         return;
     }
-    uint64_t value = arch_hv_register_read(HV_REGISTER_REFERENCE_TSC) & HV_PAGE_REGISTER_RESERVED;
-    value |= (page_frame_of(page) << PAGE_SHIFT) | HV_PAGE_REGISTER_ENABLE;
-    arch_hv_register_write(HV_REGISTER_REFERENCE_TSC, value);
-    if (arch_hv_register_read(HV_REGISTER_REFERENCE_TSC) != value) {
+    if (!hv_page_register_enable(HV_REGISTER_REFERENCE_TSC, page)) {
         log_warning("hv", "the hypervisor did not take the reference TSC page");
-        arch_hv_register_write(HV_REGISTER_REFERENCE_TSC, value & ~HV_PAGE_REGISTER_ENABLE);
         pages_free(page, 1);
         return;
     }
@@ -126,8 +122,7 @@ void hv_clocks_stop(void)
     if (page != NULL) {
         clock_source_unregister(&page_source);
         atomic_store_explicit(&reference_page, NULL, memory_order_relaxed);
-        uint64_t value = arch_hv_register_read(HV_REGISTER_REFERENCE_TSC);
-        arch_hv_register_write(HV_REGISTER_REFERENCE_TSC, value & ~HV_PAGE_REGISTER_ENABLE);
+        (void)hv_page_register_disable(HV_REGISTER_REFERENCE_TSC);
         pages_free(page, 1);
     }
     clock_shared_with_host_register(NULL);

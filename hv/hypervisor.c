@@ -15,6 +15,7 @@
 #include "kernel/exit.h"
 #include "kernel/init.h"
 #include "kernel/log.h"
+#include "kernel/pages.h"
 
 static struct arch_hypervisor words;
 static enum hv_presence presence = HV_ABSENT;
@@ -62,10 +63,19 @@ void hv_statistics(struct hv_statistics *out)
     };
 }
 
-/* ---- what somebody else left behind ---- */
+bool hv_page_register_enable(enum hv_register name, const void *page)
+{
+    uint64_t value = arch_hv_register_read(name) & HV_PAGE_REGISTER_RESERVED;
+    value |= (page_frame_of(page) << PAGE_SHIFT) | HV_PAGE_REGISTER_ENABLE;
+    arch_hv_register_write(name, value);
+    if (arch_hv_register_read(name) == value) {
+        return true;
+    }
+    arch_hv_register_write(name, value & ~HV_PAGE_REGISTER_ENABLE);
+    return false;
+}
 
-/* Returns whether it was on. */
-static bool page_register_clear(enum hv_register name)
+bool hv_page_register_disable(enum hv_register name)
 {
     uint64_t value = arch_hv_register_read(name);
     if ((value & HV_PAGE_REGISTER_ENABLE) == 0) {
@@ -74,6 +84,8 @@ static bool page_register_clear(enum hv_register name)
     arch_hv_register_write(name, value & ~HV_PAGE_REGISTER_ENABLE);
     return true;
 }
+
+/* ---- what somebody else left behind ---- */
 
 static unsigned stimers_clear(void)
 {
@@ -99,8 +111,8 @@ static unsigned synic_clear(void)
             arch_hv_register_write(name, HV_SINT_MASKED);
         }
     }
-    found += page_register_clear(HV_REGISTER_SIMP);
-    found += page_register_clear(HV_REGISTER_SIEFP);
+    found += hv_page_register_disable(HV_REGISTER_SIMP);
+    found += hv_page_register_disable(HV_REGISTER_SIEFP);
     return found;
 }
 
@@ -120,10 +132,10 @@ static void leftovers_clear(void)
         found += synic_clear();
     }
     if (hv_has_privilege(HV_PRIVILEGE_REFERENCE_TSC)) {
-        found += page_register_clear(HV_REGISTER_REFERENCE_TSC);
+        found += hv_page_register_disable(HV_REGISTER_REFERENCE_TSC);
     }
     if (hv_has_privilege(HV_PRIVILEGE_APIC_ASSIST)) {
-        found += page_register_clear(HV_REGISTER_VP_ASSIST_PAGE);
+        found += hv_page_register_disable(HV_REGISTER_VP_ASSIST_PAGE);
     }
     arch_hypercall_disable();
     arch_interrupts_restore(interrupts);

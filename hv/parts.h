@@ -62,6 +62,14 @@ static inline void hv_count(_Atomic uint64_t *counter)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+/*
+ * Registers that hold a page of ours (hv/hypervisor.c). enable() keeps the reserved bits; false:
+ * the hypervisor did not take the page, and the register is off again. disable() returns whether
+ * it was on. At or below DISPATCH.
+ */
+bool hv_page_register_enable(enum hv_register name, const void *page);
+bool hv_page_register_disable(enum hv_register name);
+
 /* Hypercalls (hv/hypercall.c). False: no page for their input. */
 bool hv_hypercalls_start(struct hv_processor *processor);
 void hv_hypercalls_stop(struct hv_processor *processor);

@@ -165,19 +165,6 @@ static void timer_interrupt(void *context)
 
 /* ---- registers ---- */
 
-static bool page_enable(enum hv_register name, const void *page)
-{
-    uint64_t value = arch_hv_register_read(name) & HV_PAGE_REGISTER_RESERVED;
-    value |= (page_frame_of(page) << PAGE_SHIFT) | HV_PAGE_REGISTER_ENABLE;
-    arch_hv_register_write(name, value);
-    return arch_hv_register_read(name) == value;
-}
-
-static void page_disable(enum hv_register name)
-{
-    arch_hv_register_write(name, arch_hv_register_read(name) & ~HV_PAGE_REGISTER_ENABLE);
-}
-
 static enum hv_register sint_register(uint32_t sint)
 {
     return (enum hv_register)(HV_REGISTER_SINT0 + sint);
@@ -219,8 +206,8 @@ static void pages_scrub(struct hv_processor *processor)
 /* With interrupts off. */
 static bool registers_set_up(struct hv_processor *processor)
 {
-    bool taken = page_enable(HV_REGISTER_SIMP, processor->messages);
-    taken = page_enable(HV_REGISTER_SIEFP, processor->events) && taken;
+    bool taken = hv_page_register_enable(HV_REGISTER_SIMP, processor->messages);
+    taken = hv_page_register_enable(HV_REGISTER_SIEFP, processor->events) && taken;
     pages_scrub(processor);
     taken = sint_unmask(HV_SYNIC_SINT_VMBUS, synic.vmbus_vector) && taken;
     /* Its value after reset differs between hosts: only a write makes it certain. */
@@ -240,8 +227,8 @@ static void registers_tear_down(struct hv_processor *processor)
 {
     sint_mask(HV_SYNIC_SINT_VMBUS);
     pages_scrub(processor);
-    page_disable(HV_REGISTER_SIMP);
-    page_disable(HV_REGISTER_SIEFP);
+    (void)hv_page_register_disable(HV_REGISTER_SIMP);
+    (void)hv_page_register_disable(HV_REGISTER_SIEFP);
     arch_hv_register_write(HV_REGISTER_SCONTROL,
                            arch_hv_register_read(HV_REGISTER_SCONTROL) & ~HV_SCONTROL_ENABLE);
 }
