@@ -104,3 +104,8 @@ bool acpi_fadt_read(struct acpi_fadt *fadt)
     memcpy(fadt, table, table->length < sizeof(*fadt) ? table->length : sizeof(*fadt));
     return true;
 }
+
+const struct acpi_header *acpi_dsdt(const struct acpi_fadt *fadt)
+{
+    return acpi_table_at(fadt->x_dsdt != 0 ? fadt->x_dsdt : fadt->dsdt, "DSDT");
+}

@@ -106,10 +106,13 @@ void acpi_initialise(uint64_t address);
 const struct acpi_header *acpi_table(const char *signature, unsigned index);
 
 /* The table at an address that another table gives, checked likewise. NULL: it is none, or of
- * another signature. */
+ * another signature. IRQL_PASSIVE. */
 const struct acpi_header *acpi_table_at(uint64_t address, const char *signature);
 
-/* Copies the FADT; fields beyond its length are zero. False: there is none. */
+/* Copies the FADT; fields beyond its length are zero. False: there is none. IRQL_PASSIVE. */
 bool acpi_fadt_read(struct acpi_fadt *fadt);
+
+/* The DSDT that a FADT names, checked likewise. NULL: it is none. IRQL_PASSIVE. */
+const struct acpi_header *acpi_dsdt(const struct acpi_fadt *fadt);
 
 #endif

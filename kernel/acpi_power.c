@@ -170,8 +170,7 @@ void acpi_power_read(struct acpi_power *power)
         return;
     }
     acpi_power_take_fadt(power, &fadt);
-    bool found = find_in(acpi_table_at(fadt.x_dsdt != 0 ? fadt.x_dsdt : fadt.dsdt, "DSDT"),
-                         power->sleep_type);
+    bool found = find_in(acpi_dsdt(&fadt), power->sleep_type);
     for (unsigned i = 0; !found && (table = acpi_table("SSDT", i)) != NULL; i++) {
         found = find_in(table, power->sleep_type);
     }

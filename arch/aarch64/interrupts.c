@@ -25,14 +25,9 @@ struct handler {
 static struct handler handlers[INTERRUPT_PRIVATE_END - INTERRUPT_PRIVATE_BEGIN];
 static bool unexpected_reported;
 
-static bool is_private(uint32_t number)
-{
-    return number >= INTERRUPT_PRIVATE_BEGIN && number < INTERRUPT_PRIVATE_END;
-}
-
 bool interrupt_attach(uint32_t number, bool edge, void (*run)(void *context), void *context)
 {
-    if (!gic_present() || !is_private(number) ||
+    if (!gic_present() || !interrupt_is_private(number) ||
         handlers[number - INTERRUPT_PRIVATE_BEGIN].run != NULL) {
         return false;
     }
@@ -56,7 +51,7 @@ static void run_handler(uint32_t number)
 {
     struct handler handler = {0};
 
-    if (is_private(number)) {
+    if (interrupt_is_private(number)) {
         handler = handlers[number - INTERRUPT_PRIVATE_BEGIN];
     }
     if (handler.run != NULL) {

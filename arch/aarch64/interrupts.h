@@ -12,6 +12,11 @@
 #define INTERRUPT_PRIVATE_BEGIN 16u
 #define INTERRUPT_PRIVATE_END   32u
 
+static inline bool interrupt_is_private(uint32_t number)
+{
+    return number >= INTERRUPT_PRIVATE_BEGIN && number < INTERRUPT_PRIVATE_END;
+}
+
 /*
  * Gives one to the handler `run`, which runs at IRQL_DEVICE with interrupts off; the end of
  * interrupt is signalled behind it. False: there is no controller, the number is none of its

@@ -5,8 +5,7 @@
 
 static void take_dsdt(struct platform *machine, const struct acpi_fadt *fadt)
 {
-    const struct acpi_header *dsdt =
-        acpi_table_at(fadt->x_dsdt != 0 ? fadt->x_dsdt : fadt->dsdt, "DSDT");
+    const struct acpi_header *dsdt = acpi_dsdt(fadt);
 
     if (dsdt != NULL) {
         machine->vmbus_interrupt = machine_find_vmbus(dsdt + 1, dsdt->length - sizeof(*dsdt));

@@ -64,11 +64,6 @@ static uint64_t read64(const uint8_t *at)
     return value;
 }
 
-static bool is_private(uint32_t interrupt)
-{
-    return interrupt >= INTERRUPT_PRIVATE_BEGIN && interrupt < INTERRUPT_PRIVATE_END;
-}
-
 void machine_take_fadt(struct platform *machine, const struct acpi_fadt *fadt)
 {
     if ((fadt->arm_boot & FADT_ARM_PSCI) != 0) {
@@ -129,7 +124,7 @@ void machine_take_gtdt(struct platform *machine, const void *gtdt, size_t size)
 {
     if (size >= GTDT_VIRTUAL_TIMER + sizeof(uint32_t)) {
         uint32_t interrupt = read32((const uint8_t *)gtdt + GTDT_VIRTUAL_TIMER);
-        machine->timer_interrupt = is_private(interrupt) ? interrupt : 0;
+        machine->timer_interrupt = interrupt_is_private(interrupt) ? interrupt : 0;
     }
 }
 
@@ -203,7 +198,7 @@ static uint32_t interrupt_in(const uint8_t *device, size_t size)
         const uint8_t *descriptor = device + at;
         uint32_t interrupt = read32(descriptor + DESCRIPTOR_INTERRUPT);
         if ((descriptor[DESCRIPTOR_FLAGS] & ~0x18u) == (DESCRIPTOR_CONSUMER | DESCRIPTOR_EDGE) &&
-            descriptor[DESCRIPTOR_FLAGS + 1] == 1 && is_private(interrupt)) {
+            descriptor[DESCRIPTOR_FLAGS + 1] == 1 && interrupt_is_private(interrupt)) {
             return interrupt;
         }
         at++;

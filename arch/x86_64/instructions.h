@@ -62,52 +62,28 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
     return out;
 }
 
-static inline uint64_t control2_read(void)
-{
-    uint64_t value;
+#define CONTROL_REGISTER_READ(function, name)                                                      \
+    static inline uint64_t function(void)                                                          \
+    {                                                                                              \
+        uint64_t value;                                                                            \
+                                                                                                   \
+        __asm__ volatile("mov %%" name ", %0" : "=r"(value));                                      \
+        return value;                                                                              \
+    }
 
-    __asm__ volatile("mov %%cr2, %0" : "=r"(value));
-    return value;
-}
+#define CONTROL_REGISTER_WRITE(function, name)                                                     \
+    static inline void function(uint64_t value)                                                    \
+    {                                                                                              \
+        __asm__ volatile("mov %0, %%" name : : "r"(value) : "memory");                             \
+    }
 
-static inline uint64_t control3_read(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("mov %%cr3, %0" : "=r"(value));
-    return value;
-}
-
-static inline void control3_write(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%cr3" : : "r"(value) : "memory");
-}
-
-static inline uint64_t control0_read(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("mov %%cr0, %0" : "=r"(value));
-    return value;
-}
-
-static inline void control0_write(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%cr0" : : "r"(value) : "memory");
-}
-
-static inline uint64_t control4_read(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("mov %%cr4, %0" : "=r"(value));
-    return value;
-}
-
-static inline void control4_write(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
-}
+CONTROL_REGISTER_READ(control0_read, "cr0")
+CONTROL_REGISTER_WRITE(control0_write, "cr0")
+CONTROL_REGISTER_READ(control2_read, "cr2")
+CONTROL_REGISTER_READ(control3_read, "cr3")
+CONTROL_REGISTER_WRITE(control3_write, "cr3")
+CONTROL_REGISTER_READ(control4_read, "cr4")
+CONTROL_REGISTER_WRITE(control4_write, "cr4")
 
 /* Device registers: one plain move each, which every monitor can emulate. */
 static inline uint32_t device_read32(uint64_t address)
