@@ -131,7 +131,8 @@ static enum length parse_length(const char **format)
     return length;
 }
 
-/* A va_list that several functions advance has to be inside something. */
+/* A va_list may be an array, of which a parameter would be a pointer: several functions can advance
+ * one only inside a structure. */
 struct arguments {
     va_list list;
 };
@@ -289,4 +290,14 @@ size_t format_text(char *out, size_t size, const char *format, va_list list)
     va_end(arguments.list);
     *output.next = '\0';
     return (size_t)(output.next - out);
+}
+
+size_t format_into(char *out, size_t size, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    const size_t length = format_text(out, size, format, list);
+    va_end(list);
+    return length;
 }

@@ -15,4 +15,8 @@
 size_t format_text(char *out, size_t size, const char *format, va_list list)
     __attribute__((format(printf, 3, 0)));
 
+/* The same, of arguments. */
+size_t format_into(char *out, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #endif

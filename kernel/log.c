@@ -10,17 +10,6 @@
 
 #define LINE_LENGTH 200u
 
-__attribute__((format(printf, 4, 5))) static size_t append(char *line, size_t used, size_t size,
-                                                           const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    used += format_text(line + used, size - used, format, arguments);
-    va_end(arguments);
-    return used;
-}
-
 /* The line is built on the stack and goes out as a whole, so that lines of different levels never
  * mix. */
 static void log_line(const char *component, const char *mark, const char *format, va_list arguments)
@@ -28,8 +17,8 @@ static void log_line(const char *component, const char *mark, const char *format
     char line[LINE_LENGTH + sizeof("\r\n")];
     uint64_t now = clock_now();
     size_t used =
-        append(line, 0, LINE_LENGTH + 1, "[%5" PRIu64 ".%06" PRIu64 "] %s: %s", now / CLOCK_SECOND,
-               now % CLOCK_SECOND / CLOCK_MICROSECOND, component, mark);
+        format_into(line, LINE_LENGTH + 1, "[%5" PRIu64 ".%06" PRIu64 "] %s: %s",
+                    now / CLOCK_SECOND, now % CLOCK_SECOND / CLOCK_MICROSECOND, component, mark);
 
     used += format_text(line + used, LINE_LENGTH + 1 - used, format, arguments);
     line[used++] = '\r';

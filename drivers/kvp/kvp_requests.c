@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What the host asks, and what it gets. All at DISPATCH. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "drivers/kvp/kvp_device.h"
 #include "kernel/format.h"
 #include "kernel/init.h"
 #include "kernel/utf16.h"
-
-static void format_number(char *out, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void format_number(char *out, size_t size, const char *format, ...)
-{
-    va_list list;
-
-    va_start(list, format);
-    (void)format_text(out, size, format, list);
-    va_end(list);
-}
 
 /* Text from its field of a message, which a terminator has to leave. False: it is none. */
 static bool take_text(const uint8_t *field, uint32_t size, uint32_t field_size, char *out,
@@ -52,12 +39,12 @@ static bool take_value(const struct kvp_value *data)
                          sizeof(kvp_driver.value));
     case KVP_TYPE_U32:
         memcpy(&number32, data->value, sizeof(number32));
-        format_number(kvp_driver.value, sizeof(kvp_driver.value), "%" PRIu32, number32);
+        (void)format_into(kvp_driver.value, sizeof(kvp_driver.value), "%" PRIu32, number32);
         return true;
     case KVP_TYPE_U64_LINUX:
     case KVP_TYPE_U64:
         memcpy(&number64, data->value, sizeof(number64));
-        format_number(kvp_driver.value, sizeof(kvp_driver.value), "%" PRIu64, number64);
+        (void)format_into(kvp_driver.value, sizeof(kvp_driver.value), "%" PRIu64, number64);
         return true;
     default:
         return false;

@@ -7,22 +7,11 @@
 #include "kernel/format.h"
 #include "test_arch.h"
 
-__attribute__((format(printf, 3, 4))) static size_t ours(char *out, size_t size, const char *format,
-                                                         ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    size_t length = format_text(out, size, format, arguments);
-    va_end(arguments);
-    return length;
-}
-
 #define assert_same(...)                                                                           \
     do {                                                                                           \
         char expected[256], actual[256];                                                           \
         int length = snprintf(expected, sizeof(expected), __VA_ARGS__);                            \
-        assert_int_equal(ours(actual, sizeof(actual), __VA_ARGS__), length);                       \
+        assert_int_equal(format_into(actual, sizeof(actual), __VA_ARGS__), length);                \
         assert_string_equal(actual, expected);                                                     \
     } while (0)
 
@@ -60,7 +49,7 @@ static void texts_and_characters(void **state)
     assert_same("100%% [%s]", "");
     char out[32];
     const char *volatile nothing = NULL; /* volatile: the compiler must not see it */
-    ours(out, sizeof(out), "%s", nothing);
+    format_into(out, sizeof(out), "%s", nothing);
     assert_string_equal(out, "(null)");
 }
 
@@ -76,15 +65,15 @@ static void output_is_cut_to_the_buffer_with_a_terminator(void **state)
     char out[8];
 
     memset(out, 'z', sizeof(out));
-    assert_int_equal(ours(out, 5, "%s", "abcdefgh"), 4);
+    assert_int_equal(format_into(out, 5, "%s", "abcdefgh"), 4);
     assert_string_equal(out, "abcd");
     assert_int_equal(out[5], 'z');
-    assert_int_equal(ours(out, 5, "%250d", 1), 4);
+    assert_int_equal(format_into(out, 5, "%250d", 1), 4);
     assert_string_equal(out, "    ");
-    assert_int_equal(ours(out, 1, "abc"), 0);
+    assert_int_equal(format_into(out, 1, "abc"), 0);
     assert_string_equal(out, "");
     out[0] = 'z';
-    assert_int_equal(ours(out, 0, "abc"), 0);
+    assert_int_equal(format_into(out, 0, "abc"), 0);
     assert_int_equal(out[0], 'z');
 }
 
@@ -102,7 +91,7 @@ static void a_conversion_that_is_not_known_ends_the_formatting(void **state)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 #pragma GCC diagnostic ignored "-Wformat-security"
-        ours(out, sizeof(out), formats[i][0]);
+        format_into(out, sizeof(out), formats[i][0]);
 #pragma GCC diagnostic pop
         assert_string_equal(out, formats[i][1]);
     }
