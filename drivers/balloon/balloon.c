@@ -211,8 +211,9 @@ static void timer_expired(void *context)
 static void timer_passed(void *context)
 {
     (void)context;
-    if (clock_now() < balloon.deadline)
+    if (clock_now() < balloon.deadline) {
         return; /* armed anew since it expired */
+    }
 
     switch (balloon.state) {
     case BALLOON_VERSION:
@@ -227,8 +228,9 @@ static void timer_passed(void *context)
     case BALLOON_REPLYING:
         send_status();
         balloon.deadline += STATUS_INTERVAL;
-        if (balloon.deadline < clock_now())
+        if (balloon.deadline < clock_now()) {
             balloon.deadline = clock_after(STATUS_INTERVAL);
+        }
         timer_arm(&balloon.timer, balloon.deadline);
         break;
     default:
@@ -256,8 +258,9 @@ void balloon_report(void)
     const struct balloon_statistics *s = &balloon.statistics;
 
     log_info("balloon", "state: %s", balloon_state_name(balloon.state));
-    if (s->version == 0)
+    if (s->version == 0) {
         return;
+    }
     log_info("balloon",
              "protocol %u.%u; pages: %" PRIu64 " held by the host, %" PRIu64 " taken, %" PRIu64
              " returned, %" PRIu64 " hot added",

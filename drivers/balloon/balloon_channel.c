@@ -41,13 +41,15 @@ bool balloon_send(enum dynamic_memory_message_type type, void *message, size_t s
     memcpy(message, &header, sizeof(header));
 
     VMBPACKET packet = NULL;
-    if (atomic_load(&balloon.messages_waiting) < MESSAGES_WAITING_MAX)
+    if (atomic_load(&balloon.messages_waiting) < MESSAGES_WAITING_MAX) {
         packet = VmbPacketAllocate(balloon.channel);
-    if (packet) {
+    }
+    if (packet != NULL) {
         atomic_fetch_add(&balloon.messages_waiting, 1);
         VmbPacketSetCompletionRoutine(packet, done);
-        if (NT_SUCCESS(VmbPacketSend(packet, message, (UINT32)size, NULL, 0)))
+        if (NT_SUCCESS(VmbPacketSend(packet, message, (UINT32)size, NULL, 0))) {
             return true;
+        }
         balloon_message_left(packet);
     }
 
@@ -93,8 +95,9 @@ static const struct {
 
 static void report_once(bool *reported, const char *what, const void *message, size_t length)
 {
-    if (*reported)
+    if (*reported) {
         return;
+    }
     *reported = true;
     struct dynamic_memory_header header = {0};
     memcpy(&header, message, length < sizeof(header) ? length : sizeof(header));
@@ -124,7 +127,7 @@ static void receive(const void *message, size_t length, bool external_data)
         balloon_malformed(message, length);
         return;
     }
-    if (header.type >= HOST_MESSAGE_COUNT || !host_messages[header.type].handle) {
+    if (header.type >= HOST_MESSAGE_COUNT || host_messages[header.type].handle == NULL) {
         balloon.statistics.messages_unknown++;
         report_once(&balloon.unknown_reported, "unknown", message, length);
         return;
@@ -160,8 +163,9 @@ static void give_up(void *context)
 static NTSTATUS channel_opened(VMBCHANNEL channel)
 {
     (void)channel;
-    if (balloon_pages_prepare(&balloon.pages))
+    if (balloon_pages_prepare(&balloon.pages)) {
         return STATUS_SUCCESS;
+    }
     log_warning("balloon", "no memory for the list of pages; no dynamic memory");
     balloon_enter(BALLOON_FAILED);
     return STATUS_INSUFFICIENT_RESOURCES;
@@ -180,17 +184,20 @@ static void channel_suspended(VMBCHANNEL channel)
     (void)channel;
     /* It closes by itself: whoever closes it too, amid its closing, would wait for himself. */
     passive_work_cancel(&balloon.give_up_work);
-    if (balloon.state == BALLOON_INFLATING)
+    if (balloon.state == BALLOON_INFLATING) {
         balloon.statistics.requests_partial++;
-    if (balloon.state != BALLOON_FAILED)
+    }
+    if (balloon.state != BALLOON_FAILED) {
         balloon_enter(BALLOON_CLOSING);
+    }
 }
 
 static void channel_closed(VMBCHANNEL channel)
 {
     (void)channel;
-    if (balloon.state == BALLOON_FAILED)
+    if (balloon.state == BALLOON_FAILED) {
         return;
+    }
     log_info("balloon", "the channel is closed; the host keeps %" PRIu64 " pages",
              balloon.pages.count);
     if (balloon.reopen.ended) {
@@ -204,8 +211,9 @@ static void channel_pnp_failed(VMBCHANNEL channel, NTSTATUS status)
 {
     (void)channel;
     if (!balloon.reopen.ended && balloon.state == BALLOON_WAITING &&
-        !reopen_after_failure(&balloon.reopen, status))
+        !reopen_after_failure(&balloon.reopen, status)) {
         balloon_enter(BALLOON_FAILED);
+    }
 }
 
 static void not_reopened(void *context)
@@ -218,15 +226,16 @@ static void not_reopened(void *context)
 static void leave(void)
 {
     reopen_end(&balloon.reopen);
-    if (balloon.state != BALLOON_STOPPED)
+    if (balloon.state != BALLOON_STOPPED) {
         balloon_enter(BALLOON_STOPPED);
+    }
 }
 
 static NTSTATUS configure(VMBCHANNEL channel)
 {
     static const GUID class = DYNAMIC_MEMORY_CLASS_INITIALISER;
-    static WCHAR name_text[] = u"balloon";
-    const UNICODE_STRING name = {sizeof(name_text) - sizeof(WCHAR), sizeof(name_text), name_text};
+    static WCHAR text[] = u"balloon";
+    const UNICODE_STRING name = RTL_CONSTANT_STRING(text);
     VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
     NTSTATUS status;
 
@@ -238,17 +247,22 @@ static NTSTATUS configure(VMBCHANNEL channel)
 
     VmbChannelSetIncomingProcessingAtPassive(channel, TRUE);
     status = VmbChannelInitSetMaximumPacketSize(channel, DYNAMIC_MEMORY_MESSAGE_SIZE_MAX);
-    if (NT_SUCCESS(status))
+    if (NT_SUCCESS(status)) {
         status =
             VmbClientChannelInitSetRingBufferPageCount(channel, RING_DATA_PAGES, RING_DATA_PAGES);
-    if (NT_SUCCESS(status))
+    }
+    if (NT_SUCCESS(status)) {
         status = VmbChannelInitSetProcessPacketCallbacks(channel, packet_received, NULL);
-    if (NT_SUCCESS(status))
+    }
+    if (NT_SUCCESS(status)) {
         status = VmbChannelInitSetStateChangeCallbacks(channel, &callbacks);
-    if (NT_SUCCESS(status))
+    }
+    if (NT_SUCCESS(status)) {
         status = VmbChannelInitSetFriendlyName(channel, &name);
-    if (NT_SUCCESS(status))
+    }
+    if (NT_SUCCESS(status)) {
         status = VmbClientChannelInitSetTargetPnp(channel, &class, NULL, channel_pnp_failed);
+    }
     return status;
 }
 
@@ -266,8 +280,9 @@ void balloon_start(void)
             balloon_enter(BALLOON_WAITING);
             status = VmbChannelEnable(balloon.channel);
         }
-        if (!NT_SUCCESS(status))
+        if (!NT_SUCCESS(status)) {
             VmbChannelCleanup(balloon.channel);
+        }
     }
     if (!NT_SUCCESS(status)) {
         log_warning("balloon", "cannot start: status 0x%08" PRIx32, (uint32_t)status);

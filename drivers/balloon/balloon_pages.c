@@ -33,15 +33,17 @@ static uint64_t *larger_bitmap(const struct balloon_pages *pages, uint64_t end_f
 {
     uint64_t *held = pages_allocate_zeroed(bitmap_pages(end_frame));
 
-    if (held && pages->held)
+    if (held != NULL && pages->held != NULL) {
         memcpy(held, pages->held, bitmap_pages(pages->end_frame) * PAGE_SIZE);
+    }
     return held;
 }
 
 static void adopt_bitmap(struct balloon_pages *pages, uint64_t *held, uint64_t end_frame)
 {
-    if (pages->held)
+    if (pages->held != NULL) {
         pages_free(pages->held, bitmap_pages(pages->end_frame));
+    }
     pages->held = held;
     pages->end_frame = end_frame;
 }
@@ -53,8 +55,9 @@ bool balloon_pages_prepare(struct balloon_pages *pages)
     pages_statistics(&statistics);
     if (statistics.end_frame > pages->end_frame) {
         uint64_t *held = larger_bitmap(pages, statistics.end_frame);
-        if (!held)
+        if (held == NULL) {
             return false;
+        }
         adopt_bitmap(pages, held, statistics.end_frame);
     }
     return true;
@@ -86,8 +89,9 @@ static void mark_held(struct balloon_pages *pages, uint64_t first, uint64_t coun
 
 static void mark_returned(struct balloon_pages *pages, uint64_t first, uint64_t end)
 {
-    for (uint64_t frame = first; frame < end; frame = (frame / WORD_BITS + 1) * WORD_BITS)
+    for (uint64_t frame = first; frame < end; frame = (frame / WORD_BITS + 1) * WORD_BITS) {
         pages->held[frame / WORD_BITS] &= ~word_mask(frame, end);
+    }
     pages->count -= end - first;
 }
 
@@ -96,11 +100,13 @@ static uint64_t find(const struct balloon_pages *pages, uint64_t frame, uint64_t
 {
     while (frame < end) {
         uint64_t word = pages->held[frame / WORD_BITS];
-        if (!held)
+        if (!held) {
             word = ~word;
+        }
         word &= word_mask(frame, end);
-        if (word != 0)
+        if (word != 0) {
             return frame - frame % WORD_BITS + (uint64_t)__builtin_ctzll(word);
+        }
         frame = (frame / WORD_BITS + 1) * WORD_BITS;
     }
     return end;
@@ -153,8 +159,9 @@ static bool append(struct range_list *list, uint64_t first, uint64_t count)
             }
         }
     }
-    if (list->count == list->capacity)
+    if (list->count == list->capacity) {
         return false;
+    }
     list->ranges[list->count++] = dynamic_memory_range(first, count);
     return true;
 }
@@ -189,8 +196,9 @@ static size_t merge(uint64_t *ranges, size_t count)
 static bool take(struct balloon_pages *pages, struct range_list *list, size_t count)
 {
     void *memory = pages_allocate(count);
-    if (!memory)
+    if (memory == NULL) {
         return false;
+    }
 
     const uint64_t first = page_frame_of(memory);
     if (!append(list, first, count)) {
@@ -210,13 +218,15 @@ size_t balloon_pages_take(struct balloon_pages *pages, uint64_t wanted, uint64_t
     uint64_t done = 0;
 
     for (size_t i = 0; i < capacity && limit - done >= BLOCK_PAGES; i++) {
-        if (!take(pages, &list, BLOCK_PAGES))
+        if (!take(pages, &list, BLOCK_PAGES)) {
             break;
+        }
         done += BLOCK_PAGES;
     }
     for (unsigned i = 0; i < SINGLE_PAGES_A_CALL && done < limit; i++) {
-        if (!take(pages, &list, 1))
+        if (!take(pages, &list, 1)) {
             break;
+        }
         done++;
     }
 
@@ -253,28 +263,33 @@ uint64_t balloon_pages_hot_add(struct balloon_pages *pages, uint64_t range, cons
     const uint64_t first = dynamic_memory_range_first(range);
     const uint64_t count = dynamic_memory_range_count(range);
 
-    if (count == 0 || first + count > DYNAMIC_MEMORY_RANGE_FRAME_END)
+    if (count == 0 || first + count > DYNAMIC_MEMORY_RANGE_FRAME_END) {
         return 0;
-    if (region) {
+    }
+    if (region != NULL) {
         const uint64_t region_first = dynamic_memory_range_first(*region);
         const uint64_t region_end = region_first + dynamic_memory_range_count(*region);
-        if (first < region_first || first + count > region_end)
+        if (first < region_first || first + count > region_end) {
             return 0;
+        }
     }
     /* The larger bitmap comes first, since memory without a place in it could never be ballooned.
      */
     uint64_t *held = NULL;
     if (first + count > pages->end_frame) {
         held = larger_bitmap(pages, first + count);
-        if (!held)
+        if (held == NULL) {
             return 0;
+        }
     }
     if (!pages_hot_add(first, count)) {
-        if (held)
+        if (held != NULL) {
             pages_free(held, bitmap_pages(first + count));
+        }
         return 0;
     }
-    if (held)
+    if (held != NULL) {
         adopt_bitmap(pages, held, first + count);
+    }
     return count;
 }

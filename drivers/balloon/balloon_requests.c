@@ -9,8 +9,9 @@
 
 static void inflate_done(void)
 {
-    if (balloon.done < balloon.asked)
+    if (balloon.done < balloon.asked) {
         balloon.statistics.requests_partial++;
+    }
     log_info("balloon",
              "ballooned %" PRIu64 " pages of %" PRIu64 " asked in %u message%s; %" PRIu64 " held",
              balloon.done, balloon.asked, balloon.parts, balloon.parts == 1 ? "" : "s",
@@ -22,9 +23,10 @@ static void take_response_back(void)
 {
     uint64_t refused = 0;
 
-    for (size_t i = 0; i < balloon.response_ranges; i++)
+    for (size_t i = 0; i < balloon.response_ranges; i++) {
         balloon.statistics.taken -=
             balloon_pages_give_back(&balloon.pages, balloon.response.ranges[i], &refused);
+    }
     balloon.response_ranges = 0;
 }
 
@@ -34,8 +36,9 @@ static void response_done(VMBPACKET packet, NTSTATUS status, PVOID buffer, UINT3
     (void)buffer;
     (void)length;
     balloon_message_left(packet);
-    if (!NT_SUCCESS(status))
+    if (!NT_SUCCESS(status)) {
         atomic_store(&balloon.response_lost, true);
+    }
     atomic_store(&balloon.response_waiting, false);
     passive_work_queue(&balloon.reply_work);
 }
@@ -67,16 +70,18 @@ static void inflate(void)
     }
     balloon.statistics.responses++;
     /* The host may ask again as soon as it has the last response, so the request ends here. */
-    if (!more)
+    if (!more) {
         inflate_done();
+    }
 }
 
 static void send_reply(void)
 {
     balloon_send(balloon.reply_type, &balloon.reply, balloon.reply_size, balloon_message_done);
-    if (balloon.reply_type == DYNAMIC_MEMORY_UNBALLOON_RESPONSE)
+    if (balloon.reply_type == DYNAMIC_MEMORY_UNBALLOON_RESPONSE) {
         log_info("balloon", "got %" PRIu64 " pages back in %u message%s; %" PRIu64 " held",
                  balloon.done, balloon.parts, balloon.parts == 1 ? "" : "s", balloon.pages.count);
+    }
     balloon_enter(BALLOON_IDLE);
 }
 
@@ -84,16 +89,20 @@ static void send_reply(void)
 static void reply(void *context)
 {
     (void)context;
-    if (atomic_load(&balloon.response_waiting))
+    if (atomic_load(&balloon.response_waiting)) {
         return;
-    if (atomic_exchange(&balloon.response_lost, false))
+    }
+    if (atomic_exchange(&balloon.response_lost, false)) {
         take_response_back();
-    if (clock_now() < balloon.reply_at)
+    }
+    if (clock_now() < balloon.reply_at) {
         return;
-    if (balloon.state == BALLOON_INFLATING)
+    }
+    if (balloon.state == BALLOON_INFLATING) {
         inflate();
-    else if (balloon.state == BALLOON_REPLYING)
+    } else if (balloon.state == BALLOON_REPLYING) {
         send_reply();
+    }
 }
 
 /* IRQL_DISPATCH. */
@@ -223,8 +232,9 @@ void balloon_information(const void *message, size_t size)
     }
     /* Other information is nothing to this driver. */
     if (information.information_type == DYNAMIC_MEMORY_INFORMATION_MAXIMUM_PAGES &&
-        information.data_size >= sizeof(information.maximum_pages))
+        information.data_size >= sizeof(information.maximum_pages)) {
         balloon.statistics.maximum_pages = information.maximum_pages;
+    }
 }
 
 void balloon_requests_initialise(void)
