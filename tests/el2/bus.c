@@ -40,12 +40,13 @@ static struct {
 static _Atomic uint64_t signals[VMBUS_RELID_END / 64];
 static atomic_bool slot_free;
 
-/* Something came that the executive has not begun to work on. */
+/* Something came that the executive has not begun to work on; and it may. */
 static atomic_bool pending;
+static atomic_bool released;
 
 /* ---- the guest's side ---- */
 
-void bus_wake(void)
+static void wake(void)
 {
     atomic_store_explicit(&pending, true, memory_order_release);
     processors_notify_host();
@@ -69,7 +70,7 @@ hv_status bus_post(uint32_t connection_id, const void *payload, uint32_t size)
         status = HV_STATUS_SUCCESS;
     }
     machine_unlock(&port.lock);
-    bus_wake();
+    wake();
     return status;
 }
 
@@ -84,19 +85,24 @@ hv_status bus_signal(uint32_t connection_id, uint32_t flag)
         return HV_STATUS_INVALID_PORT_ID;
     }
     atomic_fetch_or_explicit(&signals[relid / 64], UINT64_C(1) << relid % 64, memory_order_release);
-    bus_wake();
+    wake();
     return HV_STATUS_SUCCESS;
 }
 
 void bus_slot_free(void)
 {
     atomic_store_explicit(&slot_free, true, memory_order_release);
-    bus_wake();
+    wake();
 }
 
 bool bus_is_pending(void)
 {
     return atomic_load_explicit(&pending, memory_order_acquire);
+}
+
+void bus_release(void)
+{
+    atomic_store_explicit(&released, true, memory_order_release);
 }
 
 /* ---- the executive's side ---- */
@@ -150,9 +156,13 @@ static void take_signals(void)
     }
 }
 
+/* Since it was last run the executive has given the guest a message. */
+static bool has_posted;
+
 static void run(void *context)
 {
     (void)context;
+    has_posted = false;
     if (atomic_exchange_explicit(&slot_free, false, memory_order_acquire)) {
         vmbus_server_slot_free(server);
     }
@@ -162,7 +172,8 @@ static void run(void *context)
 
 void bus_interrupt(void)
 {
-    if (atomic_exchange_explicit(&pending, false, memory_order_acq_rel)) {
+    if (atomic_exchange_explicit(&released, false, memory_order_acq_rel) &&
+        atomic_exchange_explicit(&pending, false, memory_order_acq_rel)) {
         deferred_work_queue(&work);
     }
 }
@@ -179,7 +190,12 @@ static enum vmbus_server_posted post(void *context, uint32_t vp, uint32_t sint, 
     };
 
     (void)context;
+    if (configuration()->delivery == DELIVERY_LATER && has_posted) {
+        bus_slot_free(); /* the next message too meets the guest somewhere else */
+        return VMBUS_SERVER_SLOT_BUSY;
+    }
     const enum synic_posted posted = synic_post(vp, sint, HV_MESSAGE_TYPE_VMBUS, payload, size);
+    has_posted = posted == SYNIC_POSTED;
     if (posted != SYNIC_SLOT_BUSY) {
         trace_message(posted == SYNIC_POSTED ? TRACE_TO_GUEST : TRACE_LOST, payload, size);
     }

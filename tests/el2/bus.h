@@ -25,15 +25,13 @@ hv_status bus_post(uint32_t connection_id, const void *payload, uint32_t size);
 hv_status bus_signal(uint32_t connection_id, uint32_t flag);
 void bus_slot_free(void);
 
-/* Another part has something for the executive. */
-void bus_wake(void);
-
-/* Whether anything waits for the executive. */
+/* Whether anything of this waits for the executive, and that it may have it when it runs next. */
 bool bus_is_pending(void);
+void bus_release(void);
 
 /* ---- the executive's side ---- */
 
-/* Has the server work on what waits, at DISPATCH. IRQL_DEVICE. */
+/* Has the server work on what was released, at DISPATCH. IRQL_DEVICE. */
 void bus_interrupt(void);
 
 #endif

@@ -73,7 +73,7 @@ static const char *cut(char *line)
 
 void configuration_read(struct boot_info *info)
 {
-    static const char *const deliveries[] = {"at-once", "at-wait", "parallel"};
+    static const char *const deliveries[] = {"at-once", "at-wait", "later", "parallel"};
     static const char *const conventions[] = {"both", "smccc", "plain"};
     static const char *const conduits[] = {"hvc", "smc"};
     static const char *const timers[] = {"direct", "message", "none"};
@@ -90,6 +90,7 @@ void configuration_read(struct boot_info *info)
     read.version = (uint32_t)number("version", VMBUS_VERSION_6_0, 0, UINT32_MAX);
     read.limit = number("limit", LIMIT_DEFAULT, 1, UINT32_MAX);
     read.jitter = number("jitter", 0, 0, JITTER_MAXIMUM);
+    read.later = number("later", 0, 0, UINT32_MAX);
     read.silent = is_there("silent");
     read.trace = is_there("trace");
     read.firmware = is_there("firmware");

@@ -13,6 +13,7 @@
 enum delivery {
     DELIVERY_AT_ONCE,     /* in the trap, before the guest's next instruction */
     DELIVERY_AT_WAIT,     /* when a processor of the guest waits for an interrupt */
+    DELIVERY_LATER,       /* some ticks of the counter after the trap, one more each time */
     DELIVERY_IN_PARALLEL, /* on a processor of its own, while the guest runs */
 };
 
@@ -48,6 +49,7 @@ struct configuration {
     uint32_t version;    /* of the bus, the highest */
     uint64_t limit;      /* seconds */
     uint64_t jitter;     /* microseconds, see processor.c; 0: none */
+    uint64_t later;      /* ticks, the first time */
     bool silent;         /* words that tell of features are zero */
     bool trace;
     bool firmware; /* the guest starts with UEFI */

@@ -14,7 +14,6 @@ SYSTEM_REGISTER_READ(fault_address_read, "far_el2")
 SYSTEM_REGISTER_READ(fault_page_read, "hpfar_el2")
 SYSTEM_REGISTER_READ(pending_interrupts_read, "isr_el1")
 SYSTEM_REGISTER_READ(physical_counter_read, "cntpct_el0")
-SYSTEM_REGISTER_READ(interrupt_priority_mask_read, "s3_0_c4_c6_0")  /* ICC_PMR_EL1 */
 SYSTEM_REGISTER_READ(interrupt_group_enable_read, "s3_0_c12_c12_7") /* ICC_IGRPEN1_EL1 */
 SYSTEM_REGISTER_READ(processor_identity_read, "midr_el1")
 
@@ -30,7 +29,8 @@ SYSTEM_REGISTER_WRITE(stage2_control_write, "vtcr_el2")
 SYSTEM_REGISTER_WRITE(stage2_base_write, "vttbr_el2")
 SYSTEM_REGISTER_WRITE(host_timer_deadline_write, "cnthp_cval_el2")
 SYSTEM_REGISTER_WRITE(host_timer_control_write, "cnthp_ctl_el2")
-SYSTEM_REGISTER_WRITE(interrupt_registers_write, "s3_4_c12_c9_5") /* ICC_SRE_EL2 */
+SYSTEM_REGISTER_WRITE(interrupt_registers_write, "s3_4_c12_c9_5")      /* ICC_SRE_EL2 */
+SYSTEM_REGISTER_WRITE(interrupt_group0_enable_write, "s3_0_c12_c12_6") /* ICC_IGRPEN0_EL1 */
 
 static inline void wait_for_interrupt(void)
 {

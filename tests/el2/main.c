@@ -3,8 +3,10 @@
  * An ARM64 host for Barebus' guests, at EL2 of a machine that QEMU emulates. What it does is on its
  * command line (-semihosting-config arg=...), words of the guest's command line behind `--`:
  *
- *   delivery=at-once|at-wait|parallel  when it works on what the guest did
+ *   delivery=at-once|at-wait|later|parallel
+ *                                      when it works on what the guest did
  *                                      (configuration.h)
+ *   later=TICKS                        with delivery=later: of its counter, the first time
  *   jitter=MICROSECONDS                with delivery=parallel: it never sleeps, and begins to work
  *                                      so much later at the most
  *   processors=N                       of the guest, 1 to 4

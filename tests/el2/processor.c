@@ -14,10 +14,12 @@
 #include "tests/el2/psci.h"
 #include "tests/el2/semihosting.h"
 #include "tests/el2/stage2.h"
+#include "tests/el2/stimer.h"
 #include "tests/el2/trap.h"
 
 /* Arm ARM, D19. */
 #define HCR_STAGE2        (UINT64_C(1) << 0)
+#define HCR_FIQ           (UINT64_C(1) << 3)
 #define HCR_TRAP_WAIT     (UINT64_C(1) << 13)
 #define HCR_TRAP_SMC      (UINT64_C(1) << 19)
 #define HCR_AARCH64       (UINT64_C(1) << 31)
@@ -51,7 +53,8 @@ static void prepare(void)
     uint64_t traps = HCR_STAGE2 | HCR_TRAP_SMC | HCR_AARCH64;
 
     if (configuration()->delivery != DELIVERY_IN_PARALLEL) {
-        traps |= HCR_TRAP_WAIT;
+        traps |= HCR_TRAP_WAIT | HCR_FIQ;
+        gic_prepare_guest_processor();
     }
     stage2_use();
     hypervisor_control_write(traps);
@@ -65,32 +68,104 @@ static void prepare(void)
     guest_system_control_write(SCTLR_EL1_RESET);
 }
 
+/*
+ * What the guest did is worked on so much later, a tick more each time: where a tick of the counter
+ * is an instruction, a guest that does the same again and again is met at each of them in turn.
+ */
+static void plan_work(struct processor *processor)
+{
+    static _Atomic uint64_t times;
+
+    if (configuration()->delivery != DELIVERY_LATER || !bus_is_pending()) {
+        processor->work_at = UINT64_MAX;
+    } else if (processor->work_at == UINT64_MAX) {
+        processor->work_at = arch_counter() + configuration()->later +
+                             atomic_fetch_add_explicit(&times, 1, memory_order_relaxed);
+    }
+}
+
+/* When this processor is to work for the host next, in ticks of the counter. */
+static uint64_t host_deadline(const struct processor *processor)
+{
+    const uint64_t deadline = executive_deadline();
+
+    return processor->work_at < deadline ? processor->work_at : deadline;
+}
+
+static bool bus_is_due(const struct processor *processor, bool guest_waits)
+{
+    switch (configuration()->delivery) {
+    case DELIVERY_AT_ONCE:
+        return bus_is_pending();
+    case DELIVERY_AT_WAIT:
+        return guest_waits && bus_is_pending();
+    default:
+        return processor->work_at <= arch_counter();
+    }
+}
+
+/* False: there was nothing to do. */
+static bool work_for_host(struct processor *processor, bool guest_waits)
+{
+    const bool bus = bus_is_due(processor, guest_waits);
+
+    if (bus) {
+        bus_release();
+        processor->work_at = UINT64_MAX;
+    }
+    if (bus || stimers_are_written() || executive_deadline() <= arch_counter()) {
+        executive_run();
+        return true;
+    }
+    return false;
+}
+
 /* The guest waits for an interrupt on this processor, and the host's clock goes on. */
 static void wait_with_host(struct processor *processor)
 {
     while (!gic_is_pending()) {
-        const uint64_t deadline = executive_deadline();
-        if (deadline <= arch_counter() || bus_is_pending()) {
-            executive_run();
-        } else {
-            gic_wait(processor->index, deadline);
+        plan_work(processor);
+        if (!work_for_host(processor, true)) {
+            gic_claim_timer(processor->index);
+            gic_wait(host_deadline(processor));
         }
     }
 }
 
+/* Behind a stay in the guest, where the host has no processor of its own. */
+static void lend_to_host(struct processor *processor, bool guest_waits)
+{
+    plan_work(processor);
+    (void)work_for_host(processor, guest_waits);
+    if (guest_waits) {
+        wait_with_host(processor);
+    }
+}
+
+/* Before one: the guest has the processor until it traps, or until then. */
+static void plan_return(struct processor *processor)
+{
+    plan_work(processor);
+    const uint64_t deadline = host_deadline(processor);
+    if (deadline != UINT64_MAX) {
+        gic_claim_timer(processor->index);
+    }
+    gic_timer_arm(deadline);
+}
+
 static _Noreturn void run_guest(struct processor *processor)
 {
+    const bool lends = configuration()->delivery != DELIVERY_IN_PARALLEL;
+
     prepare();
     for (;;) {
+        if (lends) {
+            plan_return(processor);
+        }
         const uint32_t why = guest_enter(&processor->registers);
         const bool waits = trap_handle(processor, why);
-
-        if (configuration()->delivery == DELIVERY_AT_ONCE && bus_is_pending()) {
-            executive_run();
-        }
-        if (waits) {
-            executive_run();
-            wait_with_host(processor);
+        if (lends) {
+            lend_to_host(processor, waits);
         }
     }
 }
@@ -109,6 +184,7 @@ bool processor_start(uint32_t index, uint64_t entry, uint64_t argument)
     processor->registers.pc = entry;
     processor->registers.pstate = PSTATE_EL1_MASKED;
     processor->registers.x[0] = argument;
+    processor->work_at = UINT64_MAX;
     if (index != 0) {
         psci_start_processor(index);
     }
@@ -128,6 +204,7 @@ _Noreturn void processors_guest_ends(int status)
     processors_notify_host();
     for (;;) {
         if (configuration()->delivery != DELIVERY_IN_PARALLEL) {
+            bus_release();
             executive_run(); /* which ends the host, or still has something to do first */
         }
         arch_relax();
@@ -141,6 +218,11 @@ bool processors_guest_has_ended(int *status)
 }
 
 /* ---- the host's ---- */
+
+static bool guest_wants_host(void)
+{
+    return bus_is_pending() || stimers_are_written();
+}
 
 void processors_notify_host(void)
 {
@@ -158,7 +240,7 @@ static _Noreturn void run_host_awake(uint64_t jitter)
     uint64_t chance = arch_counter() | 1;
 
     for (;;) {
-        while (!bus_is_pending() && executive_deadline() > arch_counter() &&
+        while (!guest_wants_host() && executive_deadline() > arch_counter() &&
                !atomic_load_explicit(&guest_ended, memory_order_acquire)) {
             arch_relax();
         }
@@ -168,6 +250,7 @@ static _Noreturn void run_host_awake(uint64_t jitter)
         chance ^= chance << 17;
         for (const uint64_t end = arch_counter() + chance % jitter; arch_counter() < end;) {
         }
+        bus_release();
         executive_run();
     }
 }
@@ -184,9 +267,10 @@ static _Noreturn void run_host(uint32_t index)
     for (;;) {
         /* Whatever happens from here on ends the wait below. */
         gic_wake_acknowledge(index);
+        bus_release();
         executive_run();
-        if (!bus_is_pending() && executive_deadline() > arch_counter()) {
-            gic_wait(index, executive_deadline());
+        if (!guest_wants_host() && executive_deadline() > arch_counter()) {
+            gic_wait(executive_deadline());
         }
     }
 }

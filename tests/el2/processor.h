@@ -15,6 +15,7 @@
 
 struct processor {
     struct guest_registers registers;
+    uint64_t work_at;     /* with DELIVERY_LATER: when it begins to work on what is pending */
     uint32_t index;       /* virtual processor index, and the number of the machine's processor */
     _Atomic bool started; /* set by whoever starts it, cleared by itself */
 };

@@ -7,11 +7,11 @@
 #include "hv/tlfs.h"
 #include "kernel/clock.h"
 #include "kernel/work.h"
-#include "tests/el2/bus.h"
 #include "tests/el2/configuration.h"
 #include "tests/el2/gic.h"
 #include "tests/el2/lock.h"
 #include "tests/el2/machine.h"
+#include "tests/el2/processor.h"
 #include "tests/el2/synic.h"
 #include "tests/host/machine.h"
 
@@ -125,8 +125,13 @@ hv_status stimer_register_set(uint32_t vp, uint32_t name, uint64_t value)
     }
     machine_unlock(&stimer->lock);
     atomic_store_explicit(&written, true, memory_order_release);
-    bus_wake();
+    processors_notify_host();
     return HV_STATUS_SUCCESS;
+}
+
+bool stimers_are_written(void)
+{
+    return atomic_load_explicit(&written, memory_order_acquire);
 }
 
 /* ---- the executive's side ---- */

@@ -20,7 +20,9 @@ hv_status stimer_register_set(uint32_t vp, uint32_t name, uint64_t value);
 /* PASSIVE, once; before the guest starts. */
 void stimers_start(void);
 
-/* The executive has a processor: takes up what the guest wrote. IRQL_DEVICE. */
+/* Whether the guest wrote something that the executive has not taken up; and that it does so.
+ * IRQL_DEVICE. */
+bool stimers_are_written(void);
 void stimers_interrupt(void);
 
 #endif

@@ -11,7 +11,7 @@
 #define GUEST_SIZE    800
 
 #define GUEST_LEFT_SYNCHRONOUS 0 /* as ESR_EL2 says */
-#define GUEST_LEFT_INTERRUPT   1 /* never: the guest's interrupts are its own */
+#define GUEST_LEFT_INTERRUPT   1 /* the host's own: the guest's do not come here */
 #define GUEST_LEFT_ERROR       2 /* SError, or an exception from AArch32 */
 
 #ifndef __ASSEMBLER__

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/el2/trap.h"
 
+#include "tests/el2/gic.h"
 #include "tests/el2/hypercall.h"
 #include "tests/el2/instructions.h"
 #include "tests/el2/psci.h"
@@ -50,6 +51,10 @@ bool trap_handle(struct processor *processor, uint32_t why)
 {
     const uint64_t syndrome = syndrome_read();
 
+    if (why == GUEST_LEFT_INTERRUPT) {
+        gic_timer_disarm(); /* it has said all it had to say */
+        return false;
+    }
     if (why != GUEST_LEFT_SYNCHRONOUS) {
         stop(STATUS_GUEST_STRAY, "processor %u: unexpected exception, ESR 0x%llx at 0x%llx",
              processor->index, (unsigned long long)syndrome,

@@ -19,8 +19,8 @@ STATUS_GUEST_RESTARTS = 124  # and the next two: tests/el2/semihosting.h
 STATUS_HOST_FAILED = 125
 STATUS_GUEST_STRAY = 126
 
-# When the host works on what the guest did: tests/el2/processor.h.
-DELIVERIES = ("at-once", "at-wait", "parallel")
+# When the host works on what the guest did: tests/el2/configuration.h.
+DELIVERIES = ("at-once", "at-wait", "later", "parallel")
 
 # The same instructions take the same time in every run, and nobody waits.
 REPEATABLE = ("-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm")
@@ -53,6 +53,7 @@ def command_line(build, image, append, *, delivery, processors, memory, spare, d
     """QEMU's. `output`: its options for the guest's and the host's consoles, of which the host's has id=host. `firmware`: a folder
     with ACPI's tables, if the guest is to start with UEFI; from `disk` (file, format), if there is no image."""
     parallel = delivery == "parallel"
+    processor = "neoverse-n1,cntfrq=1000000000" if delivery == "later" else "neoverse-n1"  # a tick an instruction, if REPEATABLE
     # The first of several words of one key counts.
     words = ["barebus-el2", *words, f"delivery={delivery}", f"processors={processors}", f"memory={memory}", f"spare={spare}",
              f"limit={limit}", *(f"device={device}" for device in devices), *([f"script={script}"] if script else []),
@@ -71,7 +72,7 @@ def command_line(build, image, append, *, delivery, processors, memory, spare, d
         guest = ["-device", f"loader,file={image},addr={GUEST_IMAGE:#x},force-raw=on"]
         words += append.split()
     arguments = "".join(",arg=" + word.replace(",", ",,") for word in words)
-    return ["qemu-system-aarch64", "-machine", f"virt,virtualization=on,gic-version=3{machine}", "-cpu", "neoverse-n1",
+    return ["qemu-system-aarch64", "-machine", f"virt,virtualization=on,gic-version=3{machine}", "-cpu", processor,
             "-smp", str(processors + parallel), "-m", str(HOST_MEMORY + memory + spare), "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", *(REPEATABLE if repeatable and not parallel else ()), *output,
             "-semihosting-config", f"enable=on,target=native,chardev=host{arguments}",

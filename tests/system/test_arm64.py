@@ -82,6 +82,10 @@ def test_clocks_and_timers(host):
             check(ended.status == 0, ended, f"{timers}, {delivery}")
             check(re.search(rf"20 waits of 10 ms took 2\d\d ms with {clock} and {timer}, halts=\d\d", ended.console), ended,
                   f"{timers}, {delivery}: other clocks, or waits that are too long")
+            # Hundreds of timers while the guest calculates and never waits.
+            ended = el2.run(host, f"{host.build}/aarch64/guests/executive.Image", "test=vector_registers", delivery=delivery,
+                            words=[f"timers={timers}"])
+            check(ended.status == 0 and "500 callbacks, 0 sums wrong" in ended.console, ended, f"{timers}, {delivery}: timers do not come")
 
 
 def test_a_panic_reaches_the_host(host):
@@ -131,7 +135,7 @@ def test_a_disk_of_both_architectures_boots(host):
 # -- races and repetition ------------------------------------------------------------------------------------------------
 
 def test_two_runs_print_the_same(host):
-    for delivery in ("at-once", "at-wait"):
+    for delivery in ("at-once", "at-wait", "later"):
         first, second = (echo(host, delivery=delivery, trace=True) for _ in range(2))
         check(first.status == 0, first, delivery)
         check(len(first.messages()) > 10, first, "too few messages to compare")
@@ -150,6 +154,21 @@ def test_a_host_that_works_beside_the_guest_never_loses_a_wake_up(host):
                             devices=["load"], words=["jitter=5"])
             done = "load: done size=64 burst=8 sent=2000 completed=2000 lost=0 wrong=0"
         check(ended.status == 0 and done in ended.console, ended, f"attempt {attempt + 1} of {RACES}")
+
+
+def test_a_host_that_comes_between_any_two_instructions_finds_none_that_loses_a_wake_up(host):
+    # Each time the host works an instruction later than the time before, so that it meets the guest at each one between its signal and
+    # its sleep, and, with a message a time, at each one of the handler that takes a message out of the slot.
+    lost = "a wake-up is lost"
+    for later in (0, 3000):
+        ended = echo(host, rounds=3000, delivery="later", words=[f"later={later}"], limit=8)
+        check(ended.status == 0 and "echo: done rounds=3000" in ended.console, ended, lost)
+    ended = el2.run(host, f"{host.build}/aarch64/load.Image", "packets=4000 sizes=64 bursts=1,2,8", delivery="later", devices=["load"], limit=8)
+    check(ended.status == 0 and "load: done size=64 burst=8 sent=4000 completed=4000 lost=0 wrong=0" in ended.console, ended, lost)
+    devices = ["all", *(f"echo-sample,name=echo-{n},instance=11111111-2222-3333-0505-{n:012}" for n in range(9))]
+    for later in range(0, 600, 12):
+        ended = hello(host, "run=0", delivery="later", devices=devices, words=[f"later={later}"], limit=8)
+        check(ended.status == 0, ended, f"{lost}, later={later}")
 
 
 def test_a_loaded_channel_loses_nothing_either_way(host):

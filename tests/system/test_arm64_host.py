@@ -59,9 +59,9 @@ def test_a_reset(host):
 
 
 def test_a_guest_that_never_ends(host):
-    for delivery in DELIVERIES:
-        ends(hostile(host, "wait_for_ever", delivery=delivery, limit=1), el2.STATUS_HOST_FAILED,
-             r"the guest has not ended within its limit")
+    for test, deliveries in (("wait_for_ever", DELIVERIES), ("calculate_for_ever", ("at-wait", "parallel"))):
+        for delivery in deliveries:
+            ends(hostile(host, test, delivery=delivery, limit=1), el2.STATUS_HOST_FAILED, r"the guest has not ended within its limit")
 
 
 def test_words_that_make_no_sense(host):
@@ -120,7 +120,7 @@ def test_four_processors_have_a_synic_each(host):
 # -- repeatable ----------------------------------------------------------------------------------------------------------
 
 def test_two_runs_print_the_same(host):
-    for delivery in ("at-once", "at-wait"):
+    for delivery in ("at-once", "at-wait", "later"):
         first, second = (hostile(host, "occupied_slot", delivery=delivery, trace=True) for _ in range(2))
         check(len(first.messages()) == 4, first, "not the four messages of this test")
         check((first.host, first.console) == (second.host, second.console), second, "the second run prints something else")

@@ -81,6 +81,13 @@ static void wait_for_ever(void)
     }
 }
 
+static void calculate_for_ever(void)
+{
+    for (;;) {
+        __asm__ volatile("");
+    }
+}
+
 /* ---- what a host refuses, and goes on ---- */
 
 static void refused_calls(void)
@@ -140,6 +147,7 @@ static const struct {
     {"write_unknown_register", write_unknown_register},
     {"reset", reset},
     {"wait_for_ever", wait_for_ever},
+    {"calculate_for_ever", calculate_for_ever},
     {"refused_calls", refused_calls},
     {"bad_messages", bad_messages},
     {"covered_page", covered_page},
