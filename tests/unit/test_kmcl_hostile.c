@@ -6,6 +6,7 @@
 
 #include "kernel/pages.h"
 #include "tests/unit/kmcl/kmcl_test.h"
+#include "vmbus/kmcl/kmcl.h"
 
 #define WAIT   VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION
 #define CLOSED "opened started post-started suspend closed "
@@ -357,6 +358,61 @@ static void a_flood_of_rubbish_is_bounded_work(void **state)
     driver_end(&driver);
 }
 
+/* ---- answers that are not taken ---- */
+
+/* Requests until the guest takes no more of them, or `most`. Returns how many. */
+static unsigned ask_without_end(unsigned most)
+{
+    unsigned asked = 0;
+    unsigned before;
+
+    do {
+        before = asked;
+        while (asked < most && host_put_inband(RELID, asked, true, &asked, 4) == RING_OK) {
+            asked++;
+        }
+        settle();
+    } while (asked != before);
+    return asked;
+}
+
+/* Requests that came while there was too much to answer are taken as soon as there is not. */
+static void expect_taken_in_time(const struct driver *driver)
+{
+    const struct kmcl_channel *channel = (const struct kmcl_channel *)(void *)driver->channel;
+    const struct ring_control *control = host_outgoing(RELID)->control;
+
+    assert_true(channel->replies_waiting > KMCL_REPLIES_LIMIT / 2 ||
+                control->read_index == control->write_index);
+}
+
+/* The host asks and asks, and takes no answer. */
+static void answers_that_are_not_taken_cost_a_bounded_memory(void **state)
+{
+    struct driver driver = {0};
+    struct ring_packet_in packet;
+    const unsigned most = 40000;
+
+    (void)state;
+    driver_start(&driver);
+    const unsigned asked = ask_without_end(most);
+    assert_in_range(asked, 8000, most - 1);
+    assert_in_range(test_memory_held(), 1, 17000); /* pieces, each for 1032 bytes */
+    assert_string_equal(KmclChannelStateName(driver.channel), "active");
+    /* Nothing of it is lost, and when they are taken it goes on. */
+    for (unsigned i = 0; i < asked; i++) {
+        (void)host_take(&packet);
+        assert_int_equal(packet.transaction_id, i);
+        settle();
+        expect_taken_in_time(&driver);
+    }
+    assert_int_equal(driver.packets, asked);
+    assert_false(host_has_packet());
+    assert_int_equal(ask_without_end(100), 100);
+    assert_int_equal(driver.packets, asked + 100);
+    driver_end(&driver);
+}
+
 /* ---- signals ---- */
 
 static void events_without_cause_deliver_nothing(void **state)
@@ -422,6 +478,7 @@ int main(void)
         kmcl_test(descriptors_that_contradict_themselves_close_the_channel),
         kmcl_test(packets_that_are_not_for_a_client_are_dropped_and_counted),
         kmcl_test(a_flood_of_rubbish_is_bounded_work),
+        kmcl_test(answers_that_are_not_taken_cost_a_bounded_memory),
         kmcl_test(events_without_cause_deliver_nothing),
         kmcl_test(a_broken_channel_leaves_others_alone),
     };

@@ -46,6 +46,9 @@
 #define KMCL_DEFAULT_QUOTA       4096u
 /* A GPADL of one range holds 8190 pages; two rings with a control page each. */
 #define KMCL_RING_PAGES_LIMIT    4094u
+/* Bytes of incoming objects whose completions wait for the ring: behind these nothing more is taken
+ * of a peer that asks and makes no room for the answers, until half of them are gone. */
+#define KMCL_REPLIES_LIMIT       0x1000000u
 /* Smallest private copy kept for incoming packets: most protocols' messages fit, whatever their
  * driver sends. */
 #define KMCL_INCOMING_SIZE_FLOOR 512u
@@ -82,13 +85,14 @@ enum kmcl_intake {
     INTAKE_IDLE,      /* an event starts a drain */
     INTAKE_SCHEDULED, /* a drain at PASSIVE is queued */
     INTAKE_RUNNING,   /* a drain is at work, or below us on the stack in a callback that waits */
-    INTAKE_BLOCKED,   /* quota: a completion lets it go on */
+    INTAKE_BLOCKED,   /* quota, or INTAKE_ENDS_FULL: a completion lets it go on */
     INTAKE_FAILED,    /* until the channel is opened anew */
 };
 
 /* Why nothing more is to be taken. */
 #define INTAKE_ENDS_STOP   1u /* the state machine wants INTAKE_OFF */
 #define INTAKE_ENDS_FAILED 2u /* VmbChannelPacketFail(), or the ring is broken */
+#define INTAKE_ENDS_FULL   4u /* for now: KMCL_REPLIES_LIMIT */
 
 /* ---- packets ---- */
 
@@ -233,6 +237,7 @@ struct kmcl_channel {
     struct ring_writer *writer;    /* [lock] NULL: the host has no ring of ours */
     struct kmcl_send *queue_first; /* [lock] FIFO */
     struct kmcl_send *queue_last;  /* [lock] */
+    uint32_t replies_waiting;      /* [lock] bytes of incoming objects in it */
     uint32_t staging_limit; /* [lock] bytes in the ring that the host need not be told of at once: 0
                                outside of a drain at DISPATCH */
 
@@ -488,6 +493,9 @@ void kmcl_queue_abort(struct kmcl_channel *channel, NTSTATUS status);
 /* Behind what waits already; its payload, which still lies with the caller, is moved to `payload`.
  * Lock held. */
 void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send, void *payload);
+
+/* The completion of `incoming` is not in the queue any more. Lock held. */
+void kmcl_queue_reply_ended(struct kmcl_channel *channel, struct kmcl_incoming *incoming);
 
 /* ---- kmcl_incoming.c ---- */
 

@@ -376,7 +376,8 @@ static bool choose_next(struct kmcl_channel *channel, enum batch_end end, bool p
         return false;
     }
     if (intake_ends(channel) != 0) {
-        channel->intake = INTAKE_FAILED;
+        channel->intake =
+            (intake_ends(channel) & INTAKE_ENDS_FAILED) != 0 ? INTAKE_FAILED : INTAKE_BLOCKED;
         return false;
     }
     if (end == BATCH_QUOTA) {

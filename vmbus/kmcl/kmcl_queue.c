@@ -168,16 +168,36 @@ static struct kmcl_send *next_to_go(const struct kmcl_channel *channel, struct k
     return send;
 }
 
-/* It is in the ring, or (RING_TOO_LARGE) never will be. */
-static void leave_queue(struct kmcl_channel *channel, struct kmcl_send *send,
-                        enum ring_status status, struct kmcl_followup *followup)
+/* Bytes of memory that an incoming object keeps while its completion waits. */
+static uint32_t size_of(const struct kmcl_incoming *incoming)
+{
+    return incoming->capacity + incoming->context_size;
+}
+
+void kmcl_queue_reply_ended(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
+{
+    channel->replies_waiting -= size_of(incoming);
+    kmcl_incoming_recycle(channel, incoming);
+    if (channel->replies_waiting <= KMCL_REPLIES_LIMIT / 2 &&
+        (atomic_load_explicit(&channel->intake_ends, memory_order_relaxed) & INTAKE_ENDS_FULL) !=
+            0) {
+        atomic_fetch_and_explicit(&channel->intake_ends, (uint8_t)~INTAKE_ENDS_FULL,
+                                  memory_order_relaxed);
+        if (channel->intake == INTAKE_BLOCKED) {
+            channel->intake = INTAKE_IDLE;
+            channel->role->kick(channel);
+        }
+    }
+}
+
+/* It is in the ring, or, with another status, never will be. */
+static void leave_queue(struct kmcl_channel *channel, struct kmcl_send *send, NTSTATUS status,
+                        struct kmcl_followup *followup)
 {
     if (send->is_reply) {
-        kmcl_incoming_recycle(channel, incoming_of(send));
-    } else if (status != RING_OK) {
-        followup_add(followup, packet_of(send), STATUS_INVALID_PARAMETER);
-    } else if (!wants_completion(send)) {
-        followup_add(followup, packet_of(send), STATUS_SUCCESS);
+        kmcl_queue_reply_ended(channel, incoming_of(send));
+    } else if (status != STATUS_SUCCESS || !wants_completion(send)) {
+        followup_add(followup, packet_of(send), status);
     }
 }
 
@@ -203,7 +223,8 @@ void kmcl_queue_flush(struct kmcl_channel *channel, struct kmcl_followup *follow
 
         if (status == RING_OK || status == RING_TOO_LARGE) {
             unlink_behind(channel, before);
-            leave_queue(channel, send, status, followup);
+            leave_queue(channel, send,
+                        status == RING_OK ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER, followup);
             continue;
         }
         if (status == RING_FULL) {
@@ -232,6 +253,12 @@ void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send, voi
     }
     send->wire.payload = payload;
     append(channel, send);
+    if (send->is_reply) {
+        channel->replies_waiting += size_of(incoming_of(send));
+        if (channel->replies_waiting > KMCL_REPLIES_LIMIT) {
+            atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FULL, memory_order_relaxed);
+        }
+    }
 }
 
 /* It did not go into the ring, for that reason. Releases the lock. */
@@ -342,11 +369,7 @@ void kmcl_queue_abort(struct kmcl_channel *channel, NTSTATUS status)
     channel->queue_last = NULL;
     while (send != NULL) {
         struct kmcl_send *next = send->next;
-        if (send->is_reply) {
-            kmcl_incoming_recycle(channel, incoming_of(send));
-        } else {
-            followup_add(&followup, packet_of(send), status);
-        }
+        leave_queue(channel, send, status, &followup);
         send = next;
     }
     spin_lock_release(&channel->lock, level);

@@ -527,8 +527,9 @@ FN_VMB_CHANNEL_SET_INCOMING_PROCESSING_AT_PASSIVE VmbChannelSetIncomingProcessin
 /*
  * Gives a delivered packet back. If its sender asked for a completion, sends one with BufSize bytes
  * of payload, queued if the ring is full; otherwise the buffer is not looked at. Cannot fail. A
- * BufSize above the channel's maximum packet size is cut to it, with a warning (ours). The handle
- * is dead afterwards. At most DISPATCH, inside the callback or later. DDI:
+ * BufSize above the channel's maximum packet size is cut to it, with a warning (ours). Nothing more
+ * is delivered while 16 MiB of packets wait so, until half of them have gone (ours). The handle is
+ * dead afterwards. At most DISPATCH, inside the callback or later. DDI:
  * fn_vmb_channel_packet_complete
  */
 typedef VOID FN_VMB_CHANNEL_PACKET_COMPLETE(_In_ VMBPACKETCOMPLETION PacketCompletionContext,

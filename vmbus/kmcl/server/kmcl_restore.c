@@ -245,7 +245,7 @@ static void take_back(struct kmcl_channel *channel)
     while ((send = channel->queue_first) != NULL) {
         channel->queue_first = send->next;
         if (send->is_reply) {
-            kmcl_incoming_recycle(channel, (struct kmcl_incoming *)(void *)send);
+            kmcl_queue_reply_ended(channel, (struct kmcl_incoming *)(void *)send);
         } else {
             ((struct kmcl_packet *)(void *)send)->state = PACKET_IDLE;
         }
