@@ -20,7 +20,11 @@ static struct console_sink sink = {.write = screen_write};
 
 void screen_start(const struct framebuffer *framebuffer)
 {
-    if (!arch_map_range(framebuffer->base, framebuffer->size, ARCH_MAPPING_FRAMEBUFFER)) {
+    /* Firmware may count all memory of a card, or more: what is never drawn is not mapped. */
+    uint64_t seen =
+        (uint64_t)framebuffer->pixels_per_line * framebuffer->height * framebuffer->bytes_per_pixel;
+
+    if (!arch_map_range(framebuffer->base, seen, ARCH_MAPPING_FRAMEBUFFER)) {
         log_warning("kernel", "no console on the screen: the framebuffer cannot be mapped");
         return;
     }

@@ -112,6 +112,11 @@ def test_a_framebuffer_that_makes_no_sense_is_refused(host):
     says(guest, "kernel: no console on the screen: what firmware says of its framebuffer makes no sense")
 
 
+def test_of_a_vast_framebuffer_only_what_is_seen_is_mapped(host):
+    guest = boot(host, troubles=("vast_framebuffer",), screen=True)
+    says(guest, r"kernel: console on the screen: \d+x\d+ pixels")
+
+
 def test_a_memory_map_in_thousands_of_pieces(host):
     guest = boot(host, "exit=0xf4 test=memory", ("fragments",), status=0)
     says(guest, r"warning: memory map has too many pieces, \d+ KiB are not used")

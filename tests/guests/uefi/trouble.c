@@ -97,6 +97,16 @@ static void small_framebuffer(void)
     for_graphics(make_small);
 }
 
+static void make_vast(struct efi_graphics_mode *mode)
+{
+    mode->framebuffer_size = UINT64_C(1) << 45;
+}
+
+static void vast_framebuffer(void)
+{
+    for_graphics(make_vast);
+}
+
 static void no_acpi(void)
 {
     static const struct efi_guid acpi20 = EFI_ACPI_20_GUID;
@@ -248,6 +258,7 @@ static const struct {
     {"blt_only", blt_only},
     {"masks", masks},
     {"small_framebuffer", small_framebuffer},
+    {"vast_framebuffer", vast_framebuffer},
     {"no_acpi", no_acpi},
     {"high", high},
     {"broken_acpi", broken_acpi},
