@@ -144,7 +144,7 @@ try {
 
     $answer = Send-Shutdown
     $off = $answer -eq 0 -and (Wait-For { (Get-VM -Name $Name).State -eq 'Off' } 30)
-    Set-Result 'shutdown' $off $(if ($off) { 'the guest was asked, and is off' } elseif ($answer -ne 0) { "it cannot be asked: $answer" } else { 'still running after 30 s' })
+    Set-Result 'shutdown' $off $(if ($off) { 'the guest was asked, and is off' } elseif ($answer -ne 0) { "it cannot be asked: $answer (is it off already? see APPEND in docs/hyper-v.md)" } else { 'still running after 30 s' })
 
     Wait-Job -Job $reader -Timeout 5 | Out-Null
     $console = Get-Content -LiteralPath $logFile -Raw
