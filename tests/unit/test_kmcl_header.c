@@ -10,6 +10,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,6 +271,33 @@ static void each_header_compiles_alone_as_c_and_cpp_under_gcc_and_clang(void **s
     }
 }
 
+/* Whether a string of this kind makes a UNICODE_STRING. */
+static bool makes_unicode_string(const char *language, const char *options, const char *text)
+{
+    char command[512];
+
+    snprintf(command, sizeof(command),
+             "printf '#include \"kmcl_windows_types.h\"\n"
+             "extern UNICODE_STRING s;\nUNICODE_STRING s = RTL_CONSTANT_STRING(%s);\n' | "
+             "clang-14 -x %s %s -Wall -Wextra -Wpedantic -Werror -fsyntax-only "
+             "-Ivmbus/kmcl/include - 2>/dev/null",
+             text, language, options);
+    return system(command) == 0;
+}
+
+static void constant_strings_have_characters_of_16_bits(void **state)
+{
+    static const char *const languages[] = {"c -std=c11", "c++ -std=c++17"};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(makes_unicode_string(languages[i], "", "u\"text\""));
+        assert_true(makes_unicode_string(languages[i], "-fshort-wchar", "L\"text\""));
+        assert_false(makes_unicode_string(languages[i], "", "L\"text\""));
+        assert_false(makes_unicode_string(languages[i], "", "\"text\""));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +307,7 @@ int main(void)
         cmocka_unit_test(the_init_helper_prepares_and_registers_nothing),
         cmocka_unit_test(a_mdl_describes_a_buffer_of_any_alignment),
         cmocka_unit_test(each_header_compiles_alone_as_c_and_cpp_under_gcc_and_clang),
+        cmocka_unit_test(constant_strings_have_characters_of_16_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,9 +105,8 @@ struct kmcl_send {
 };
 
 enum kmcl_packet_state {
-    PACKET_IDLE,   /* the driver's */
-    PACKET_QUEUED, /* before the ring, or out of it without a completion to wait for and its routine
-                      not yet called */
+    PACKET_IDLE,    /* the driver's, or its routine is about to be called */
+    PACKET_QUEUED,  /* before the ring */
     PACKET_PENDING, /* in the ring, its id in the table */
     PACKET_FREE,    /* nobody's; looked at only by who uses it all the same */
 };

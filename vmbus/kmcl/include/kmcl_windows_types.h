@@ -104,9 +104,13 @@ typedef struct _UNICODE_STRING {
 } UNICODE_STRING, *PUNICODE_STRING;
 typedef const UNICODE_STRING *PCUNICODE_STRING;
 
+/* L"text" has characters of another size, unless compiled with -fshort-wchar, and is refused: the
+ * array's size is negative then. */
 #define RTL_CONSTANT_STRING(text)                                                                  \
     {                                                                                              \
-        sizeof(text) - sizeof((text)[0]), sizeof(text), (PWCH)(text)                               \
+        sizeof(text) -                                                                             \
+            sizeof((text)[0]) * sizeof(char[sizeof((text)[0]) == sizeof(WCHAR) ? 1 : -1]),         \
+            sizeof(text), (PWCH)(text)                                                             \
     }
 
 /* Nothing here looks inside a device object: there is no device tree. */
