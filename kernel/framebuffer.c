@@ -26,7 +26,7 @@ static uint32_t component(uint32_t mask, uint8_t value)
         return 0;
     }
     unsigned low = (unsigned)__builtin_ctz(mask);
-    unsigned bits = (unsigned)__builtin_popcount(mask);
+    unsigned bits = 32 - (unsigned)__builtin_clz(mask) - low;
     uint64_t scaled = bits >= 8 ? (uint64_t)value << (bits - 8) : (uint64_t)value >> (8 - bits);
     return (uint32_t)(scaled << low) & mask;
 }

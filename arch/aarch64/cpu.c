@@ -77,4 +77,5 @@ void arch_initialise_processor(void)
     cpu_initialise(&boot_cpu);
     thread_pointer_write((uintptr_t)&boot_cpu);
     library_thread_pointer_write((uintptr_t)thread_variables_start - THREAD_CONTROL_BLOCK);
+    system_errors_enable();
 }

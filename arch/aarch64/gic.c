@@ -21,6 +21,8 @@
 
 /* A redistributor: two frames of 64 KiB, or four where it serves virtual interrupts as well. */
 #define FRAME                  UINT64_C(0x10000)
+#define REDISTRIBUTOR_CONTROL  UINT64_C(0x0000)
+#define REDISTRIBUTOR_WRITING  (1u << 3)
 #define REDISTRIBUTOR_TYPE     UINT64_C(0x0008)
 #define TYPE_VIRTUAL           (UINT64_C(1) << 1)
 #define TYPE_LAST              (UINT64_C(1) << 4)
@@ -104,11 +106,18 @@ static bool wake(uint64_t at)
     return wait_for_clear(at + REDISTRIBUTOR_WAKER, WAKER_ASLEEP);
 }
 
-/* Everything off and forgotten, in the group that comes as an ordinary interrupt. */
+/* Off and forgotten: no interrupt of these comes any more. */
+static void turn_off(uint64_t at, uint32_t interrupts)
+{
+    device_write32(at + PRIVATE_DISABLE, interrupts);
+    (void)wait_for_clear(at + REDISTRIBUTOR_CONTROL, REDISTRIBUTOR_WRITING);
+    device_write32(at + PRIVATE_CLEAR_PENDING, interrupts);
+}
+
+/* Everything off, in the group that comes as an ordinary interrupt. */
 static void reset_private(uint64_t at)
 {
-    device_write32(at + PRIVATE_DISABLE, UINT32_MAX);
-    device_write32(at + PRIVATE_CLEAR_PENDING, UINT32_MAX);
+    turn_off(at, UINT32_MAX);
     device_write32(at + PRIVATE_CLEAR_ACTIVE, UINT32_MAX);
     device_write32(at + PRIVATE_GROUP, UINT32_MAX);
     device_write32(at + PRIVATE_GROUP_MODIFIER, 0);
@@ -161,8 +170,7 @@ void gic_enable(uint32_t number, bool edge)
 
 void gic_disable(uint32_t number)
 {
-    device_write32(redistributor + PRIVATE_DISABLE, 1u << number);
-    device_write32(redistributor + PRIVATE_CLEAR_PENDING, 1u << number);
+    turn_off(redistributor, 1u << number);
     barrier_all();
 }
 

@@ -47,6 +47,12 @@ SYSTEM_REGISTER_READ(interrupt_interface_enable_read, "s3_0_c12_c12_5")    /* IC
 SYSTEM_REGISTER_WRITE(interrupt_interface_enable_write, "s3_0_c12_c12_5")
 SYSTEM_REGISTER_WRITE(interrupt_group_enable_write, "s3_0_c12_c12_7") /* ICC_IGRPEN1_EL1 */
 
+/* From here on a system error (SError) is an exception, also one that came before. */
+static inline void system_errors_enable(void)
+{
+    __asm__ volatile("msr daifclr, #4" : : : "memory");
+}
+
 /* The virtual counter, not before all that stands ahead of it (Arm ARM, "Counter accesses"). */
 static inline uint64_t counter_read(void)
 {

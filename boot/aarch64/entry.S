@@ -23,12 +23,16 @@ boot_entry_direct:
     isb
     mrs x20, cntvct_el0
     mov x19, x0
+    movz x21, #(MMU_SYSTEM_CONTROL >> 16), lsl #16
+    movk x21, #(MMU_SYSTEM_CONTROL & 0xffff)
 
     mrs x0, currentel
     cmp x0, #8
     b.ne at_level1
     mov x0, #HYPERVISOR_CONTROL
     msr hcr_el2, x0
+    isb /* the layout of what follows may depend on it */
+    msr sctlr_el1, x21 /* nobody says what is in it, and level 1 begins with it */
     mov x0, #COUNTER_ACCESS
     msr cnthctl_el2, x0
     msr cntvoff_el2, xzr
@@ -53,11 +57,10 @@ boot_entry_direct:
 
 /* x19 = device tree, x20 = counter at entry. Nothing is in a cache that was stored since the entry. */
 at_level1:
-    movz x0, #(MMU_SYSTEM_CONTROL >> 16), lsl #16
-    movk x0, #(MMU_SYSTEM_CONTROL & 0xffff)
-    msr sctlr_el1, x0
+    msr sctlr_el1, x21
     mov x0, #VECTOR_REGISTERS_ON
     msr cpacr_el1, x0
+    msr spsel, #1
     isb
 
     adrp x0, boot_stack_top

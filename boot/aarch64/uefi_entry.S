@@ -48,6 +48,7 @@ return_to_firmware:
 /* Nothing of firmware runs from here on. Its control registers may hold anything that its own code needed. */
 take_over:
     msr daifset, #0xf
+    msr spsel, #1
     mov x19, x0
     adrp x0, boot_stack_top
     add x0, x0, :lo12:boot_stack_top

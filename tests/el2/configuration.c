@@ -94,4 +94,5 @@ void configuration_read(struct boot_info *info)
     read.silent = is_there("silent");
     read.trace = is_there("trace");
     read.firmware = is_there("firmware");
+    read.system_error = is_there("system-error");
 }

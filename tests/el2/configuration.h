@@ -52,7 +52,8 @@ struct configuration {
     uint64_t later;      /* ticks, the first time */
     bool silent;         /* words that tell of features are zero */
     bool trace;
-    bool firmware; /* the guest starts with UEFI */
+    bool firmware;     /* the guest starts with UEFI */
+    bool system_error; /* and with an SError that waits for it */
     const char *guest_command_line;
 };
 

@@ -20,6 +20,7 @@
  *                                      they nor the reference page are there
  *   silent                             words that tell of its version and features are zero
  *   version=0xMMMMNNNN                 the highest version of VMBus it speaks
+ *   system-error                       the guest begins with one pending (SError)
  *   trace                              each message of the bus on the console
  *   device=TYPE[,key=value]...         a device for the guest (tests/host), as often as there are;
  *                                      `all`: one of each
@@ -83,6 +84,8 @@ static void prepare_guest(void)
         stop(STATUS_HOST_FAILED, "the guest's device tree does not fit");
     }
     (void)processor_start(0, GUEST_IMAGE, GUEST_DEVICE_TREE);
+    /* The protocol of images does not say on which stack pointer: not on the usual one. */
+    processor_find(0)->registers.pstate &= ~UINT64_C(1);
 }
 
 static void print_error(void *context, const char *text)

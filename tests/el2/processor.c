@@ -20,6 +20,7 @@
 /* Arm ARM, D19. */
 #define HCR_STAGE2        (UINT64_C(1) << 0)
 #define HCR_FIQ           (UINT64_C(1) << 3)
+#define HCR_SERROR        (UINT64_C(1) << 5 | UINT64_C(1) << 8) /* goes to EL2; the guest has one */
 #define HCR_TRAP_WAIT     (UINT64_C(1) << 13)
 #define HCR_TRAP_SMC      (UINT64_C(1) << 19)
 #define HCR_AARCH64       (UINT64_C(1) << 31)
@@ -55,6 +56,9 @@ static void prepare(void)
     if (configuration()->delivery != DELIVERY_IN_PARALLEL) {
         traps |= HCR_TRAP_WAIT | HCR_FIQ;
         gic_prepare_guest_processor();
+    }
+    if (configuration()->system_error) {
+        traps |= HCR_SERROR;
     }
     stage2_use();
     hypervisor_control_write(traps);

@@ -94,6 +94,12 @@ def test_a_panic_reaches_the_host(host):
     check("the guest reports a crash: 0 0 0 " in ended.host and "asked for, number 42" in ended.host, ended, "no report")
 
 
+def test_a_system_error_is_reported(host):
+    ended = el2.run(host, f"{host.build}/aarch64/guests/executive.Image", "test=waiting", words=["system-error"])
+    check(ended.status == PANIC, ended, "not the status of a panic")
+    in_order(ended, ended.console, r"exception: system error, vector 7, ", r"panic: system error at 0x")
+
+
 def test_more_memory_and_less(host):
     for memory in (16, 512):
         check(echo(host, rounds=10, memory=memory).status == 0, None, f"{memory} MiB")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """How an ARM64 guest starts, breaks and ends, without Hyper-V: on plain QEMU, started direct with a device tree."""
+import re
 import struct
 import subprocess
 import tempfile
@@ -114,6 +115,20 @@ def test_without_an_interrupt_controller_waits_poll(host):
 
 def test_vector_registers_survive_deferred_work(host):
     run(host, "vector_registers").expect(0, r"500 callbacks, 0 sums wrong")
+
+
+def test_nothing_but_applications_uses_vector_registers(host):
+    # Interrupts do not save them: what a compiler or a library puts into code of the kernel would spoil an application's. hello has none.
+    text = subprocess.run(["aarch64-linux-gnu-objdump", "-d", "--no-show-raw-insn", f"{host.build}/aarch64/hello.elf"], check=True,
+                          stdout=subprocess.PIPE, timeout=LIMIT).stdout.decode()
+    users = set()
+    function = None
+    for line in text.splitlines():
+        if begin := re.match(r"[0-9a-f]+ <(.+)>:", line):
+            function = begin[1]
+        elif re.match(r" +[0-9a-f]+:\t[a-z0-9.]+\t[^<]*?\b[bhsdqv](?:[12]?\d|3[01])\b", line):
+            users.add(function)
+    check(users == {"vector_registers_save", "vector_registers_restore"}, "users of vector registers", str(users))
 
 
 def test_memory_sizes(host):
