@@ -373,7 +373,7 @@ static void packets_whose_driver_saves_nothing_are_restored_without(void **state
 }
 
 /* The guest leaves no room for answers, and nothing but answers waits. */
-static void save_answers(void)
+static void pause_with_answers(void)
 {
     start_to_save();
     VmbChannelSetTransactionQuota(client.channel, 1);
@@ -389,8 +389,46 @@ static void save_answers(void)
     assert_int_equal(server.completions, 4);
     assert_true(client.completions < 8);
     VmbChannelPause(server.channel);
+}
+
+static void save_answers(void)
+{
+    pause_with_answers();
     save(1);
     put_aside();
+}
+
+static void let_go_of_answers(void)
+{
+    VmbChannelSetTransactionQuota(client.channel, 1000);
+    client.on_packet = NULL;
+    VmbChannelPacketComplete(client.kept[0], NULL, 0);
+    settle();
+}
+
+/* A machine that does not stand still: as many things wait as before, but not the same. */
+static void what_comes_and_goes_during_a_save_ends_it(void **state)
+{
+    ULONG filled, required;
+
+    (void)state;
+    pause_with_answers();
+    save(1);
+    const unsigned waiting =
+        form.part_count - 2; /* a part each; one for the channel, one the end */
+    assert_int_equal(VmbChannelSaveBegin(server.channel), STATUS_SUCCESS);
+    let_go_of_answers();
+    assert_int_equal(client.completions, 10);
+    for (unsigned i = 0; i < waiting; i++) {
+        assert_int_equal(pair_send(&server, i, 8, 0), STATUS_SUCCESS);
+    }
+    assert_int_equal(
+        VmbChannelSaveContinue(server.channel, form.bytes, FORM_LIMIT, &filled, &required),
+        STATUS_INVALID_DEVICE_REQUEST);
+    VmbChannelSaveEnd(server.channel);
+    VmbChannelStart(server.channel);
+    settle();
+    assert_int_equal(server.completions, 4 + waiting);
 }
 
 /* A driver's mistake: what was found good no longer fits. */
@@ -411,9 +449,7 @@ static void limits_made_smaller_between_parts_do_no_harm(void **state)
     }
     assert_true(status == STATUS_SUCCESS || status == STATUS_INVALID_PARAMETER);
     put_back();
-    VmbChannelSetTransactionQuota(client.channel, 1000);
-    client.on_packet = NULL;
-    VmbChannelPacketComplete(client.kept[0], NULL, 0);
+    let_go_of_answers();
     VmbChannelStart(server.channel);
     settle();
     assert_int_equal(client.completions, 10);
@@ -432,6 +468,7 @@ int main(void)
         save_test(what_was_abandoned_can_be_sent_again),
         save_test(what_was_restored_and_not_opened_is_saved_as_it_was),
         save_test(packets_whose_driver_saves_nothing_are_restored_without),
+        save_test(what_comes_and_goes_during_a_save_ends_it),
         save_test(limits_made_smaller_between_parts_do_no_harm),
     };
     return cmocka_run_group_tests_name("pair, save and restore", tests, NULL, NULL);

@@ -25,31 +25,64 @@ struct kmcl_save {
 
 /* ---- what there is ---- */
 
+/* How far the look at it has come: {0, the first that is queued} at its start. */
+struct cursor {
+    uint32_t slot;
+    struct kmcl_send *send;
+};
+
+/* The next of it. False: there is no more. Lock held. */
+static bool next_item(const struct kmcl_channel *channel, struct cursor *at, struct item *item)
+{
+    const struct kmcl_transaction_table *table = &channel->transactions;
+
+    while (at->slot < table->capacity) {
+        const struct kmcl_transaction *slot = &table->slots[at->slot++];
+        struct kmcl_packet *packet = slot->packet;
+
+        if (packet != NULL) {
+            item->send = packet != &kmcl_tombstone ? &packet->send : NULL;
+            item->id = (uint64_t)slot->generation << 32 | at->slot;
+            return true;
+        }
+    }
+    item->send = at->send;
+    item->id = 0;
+    at->send = at->send != NULL ? at->send->next : NULL;
+    return item->send != NULL;
+}
+
 /* Counts it, and lists it if there is a list. Lock held. */
 static uint32_t list(const struct kmcl_channel *channel, struct item *items)
 {
-    const struct kmcl_transaction_table *table = &channel->transactions;
+    struct cursor at = {0, channel->queue_first};
+    struct item item;
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < table->capacity; i++) {
-        struct kmcl_packet *packet = table->slots[i].packet;
-        if (packet == NULL) {
-            continue;
-        }
+    while (next_item(channel, &at, &item)) {
         if (items != NULL) {
-            items[count].send = packet != &kmcl_tombstone ? &packet->send : NULL;
-            items[count].id = (uint64_t)table->slots[i].generation << 32 | (i + 1);
-        }
-        count++;
-    }
-    for (struct kmcl_send *send = channel->queue_first; send != NULL; send = send->next) {
-        if (items != NULL) {
-            items[count].send = send;
-            items[count].id = 0;
+            items[count] = item;
         }
         count++;
     }
     return count;
+}
+
+/* Whether the list still is what there is. Lock held. */
+static bool is_listed(const struct kmcl_channel *channel, const struct kmcl_save *save)
+{
+    struct cursor at = {0, channel->queue_first};
+    struct item item;
+    uint32_t count = 0;
+
+    while (next_item(channel, &at, &item)) {
+        if (count == save->item_count || item.send != save->items[count].send ||
+            item.id != save->items[count].id) {
+            return false;
+        }
+        count++;
+    }
+    return count == save->item_count;
 }
 
 /* Whether nothing moves: RELEASING is a channel that waits for its guest to close it. */
@@ -93,8 +126,8 @@ NTSTATUS VmbChannelSaveBegin(VMBCHANNEL Channel)
 static bool is_unchanged(struct kmcl_channel *channel, const struct kmcl_save *save)
 {
     enum irql level = spin_lock_acquire(&channel->lock);
-    const bool same = channel->state == save->state && is_at_rest(channel) &&
-                      list(channel, NULL) == save->item_count;
+    const bool same =
+        channel->state == save->state && is_at_rest(channel) && is_listed(channel, save);
 
     spin_lock_release(&channel->lock, level);
     return same;
