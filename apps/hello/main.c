@@ -9,7 +9,7 @@
  * outside sees (kernel/exit.h).
  *
  * Words of the command line:
- *   run=<seconds>   how long to stay (default 5)
+ *   run=<seconds>   how long to stay once the balloon is there, or has been waited for (default 5)
  *   idle=<seconds>  leave before that, once the host has asked the balloon for something and then
  * for nothing for so long report=1        figures every second, not only at the start and at the
  * end
@@ -103,7 +103,7 @@ static void work_until(uint64_t end, uint64_t idle_limit, bool report)
 
 int main(void)
 {
-    const uint64_t end = clock_after(command_line_number("run", 5) * CLOCK_SECOND);
+    const uint64_t seconds = command_line_number("run", 5);
     const uint64_t idle_limit = command_line_number("idle", UINT32_MAX) * CLOCK_SECOND;
     const bool report = command_line_number("report", 0) != 0;
 
@@ -119,7 +119,7 @@ int main(void)
     balloon_report();
 
     print_figures("start");
-    work_until(end, idle_limit, report);
+    work_until(clock_after(seconds * CLOCK_SECOND), idle_limit, report);
     balloon_report();
     print_figures("end");
     return balloon_state() == BALLOON_FAILED ? EXIT_STATUS_FAILURE : EXIT_STATUS_SUCCESS;

@@ -9,7 +9,8 @@
  *
  *   packets=10000  in each run
  *
- *   seconds=n      instead of these runs: one that lasts so long, of the first size and burst
+ *   seconds=n      instead of these runs: one that lasts so long, or until the host asks for a
+ *                  shutdown, of the first size and burst
  *
  *   report=0       without a line for each of these seconds, since it costs exits to the host
  *
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 
 #include "drivers/load/load.h"
+#include "drivers/shutdown/shutdown.h"
 #include "hv/hypervisor.h"
 #include "kernel/clock.h"
 #include "kernel/command_line.h"
@@ -34,6 +36,10 @@
 
 /* Longer than any run takes that is worth waiting for. */
 #define RUN_LIMIT (600 * CLOCK_SECOND)
+
+/* For the packets under way when a run is told to end: choice of ours, longer than a busy host
+ * takes. */
+#define STOP_LIMIT (30 * CLOCK_SECOND)
 
 enum load_status { NO_DEVICE = EXIT_STATUS_APPLICATION, LOST_OR_WRONG };
 
@@ -121,6 +127,16 @@ static int run(const struct load_parameters *parameters)
                : (int)LOST_OR_WRONG;
 }
 
+static bool is_asked_to_end;
+
+/* The end of the run, and with it of the guest, is the answer. */
+static enum shutdown_answer asked(const struct shutdown_request *request)
+{
+    (void)request;
+    is_asked_to_end = true;
+    return SHUTDOWN_LATER;
+}
+
 /* A device that goes away ends a run; it begins anew when the device is there again. */
 static int run_for(struct load_parameters *parameters, uint64_t end)
 {
@@ -132,7 +148,8 @@ static int run_for(struct load_parameters *parameters, uint64_t end)
 
     event_initialise(&never);
     parameters->packets = UINT64_MAX;
-    while (clock_now() < end) {
+    shutdown_set_hook(asked);
+    while (clock_now() < end && !is_asked_to_end) {
         (void)load_start(parameters); /* not if it runs */
         (void)event_wait(&never, clock_after(CLOCK_SECOND));
         load_progress(&progress);
@@ -143,7 +160,7 @@ static int run_for(struct load_parameters *parameters, uint64_t end)
                     progress.gaps == 0 && progress.repeats == 0;
     }
     load_stop();
-    const uint64_t limit = clock_after(CLOCK_SECOND);
+    const uint64_t limit = clock_after(STOP_LIMIT);
     do {
         (void)event_wait(&never, clock_after(CLOCK_SECOND / 100));
         load_progress(&progress);

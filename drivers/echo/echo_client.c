@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define ONE_SECOND_FROM_NOW (-10000000) /* 100 ns units; negative: relative */
+#define TEN_SECONDS_FROM_NOW (-100000000) /* 100 ns units; negative: relative */
 
 static VOID post_started(VMBCHANNEL Channel)
 {
@@ -94,7 +94,7 @@ NTSTATUS echo_client_exchange(struct echo_client *client, const void *data, UINT
     if (length > ECHO_DATA_SIZE) {
         return STATUS_INVALID_PARAMETER;
     }
-    timeout.QuadPart = ONE_SECOND_FROM_NOW;
+    timeout.QuadPart = TEN_SECONDS_FROM_NOW;
     request.length = length;
     request.sequence = ++client->sequence;
     memcpy(request.data, data, length);

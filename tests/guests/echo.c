@@ -2,7 +2,7 @@
 /*
  * A guest with the sample driver of drivers/echo: sends bytes that are never the same twice to a
  * host's echo device, and compares what comes back. Words of the command line:
- *   rounds=<n>      exchanges (default 100)
+ *   rounds=<n>      exchanges (default 100; 0: until the device is taken back)
  *   report=<n>      a line after each so many (default 0: none)
  * It leaves with 16 if the device does not appear, with 17 at the first answer that is wrong.
  */
@@ -28,6 +28,12 @@ static bool is_ready(void *context)
 {
     (void)context;
     return client.is_ready;
+}
+
+static bool is_gone(void *context)
+{
+    (void)context;
+    return !client.is_ready;
 }
 
 static NTSTATUS exchange(uint64_t round)
@@ -56,17 +62,22 @@ int main(void)
         return EXIT_NO_DEVICE;
     }
     vmbus_report();
-    for (uint64_t round = 1; round <= rounds; round++) {
-        NTSTATUS status = exchange(round);
+    uint64_t done = 0;
+    while (rounds == 0 || done < rounds) {
+        NTSTATUS status = exchange(done + 1);
         if (!NT_SUCCESS(status)) {
-            log_warning("echo", "round %" PRIu64 ": status 0x%08x", round, (unsigned)status);
+            if (rounds == 0 && wait_until(is_gone, NULL, clock_after(CLOCK_SECOND))) {
+                break;
+            }
+            log_warning("echo", "round %" PRIu64 ": status 0x%08x", done + 1, (unsigned)status);
             return EXIT_WRONG_ANSWER;
         }
-        if (report != 0 && round % report == 0) {
-            log_info("echo", "rounds=%" PRIu64, round);
+        done++;
+        if (report != 0 && done % report == 0) {
+            log_info("echo", "rounds=%" PRIu64, done);
         }
     }
-    log_info("echo", "done rounds=%" PRIu64, rounds);
+    log_info("echo", "done rounds=%" PRIu64, done);
     echo_client_stop(&client);
     return EXIT_STATUS_SUCCESS;
 }

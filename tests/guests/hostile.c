@@ -9,7 +9,8 @@
  *   rings        an open channel whose ring's indices and packets are destroyed
  *
  * and `seed=`. Afterwards it behaves: it connects, exchanges some packets with the echo device, and
- * leaves with 0. 16: the host did not let it connect again; 17: nor exchange packets.
+ * stays until that is taken back; then it leaves with 0. 16: the host did not let it connect again;
+ * 17: nor exchange packets; 18: the device was not taken back.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -31,10 +32,12 @@
 
 #define EXIT_NOT_CONNECTED (EXIT_STATUS_APPLICATION + 0)
 #define EXIT_NO_EXCHANGE   (EXIT_STATUS_APPLICATION + 1)
+#define EXIT_STILL_THERE   (EXIT_STATUS_APPLICATION + 2)
 
 #define ROUNDS       1000u /* of each kind of nonsense */
 #define RING_ROUNDS  24u
 #define DEVICE_LIMIT (10 * CLOCK_SECOND)
+#define STAY_LIMIT   (120 * CLOCK_SECOND)
 #define RELID        1u /* of the only device */
 
 static uint64_t seed;
@@ -304,8 +307,22 @@ static int behave(void)
             return EXIT_NO_EXCHANGE;
         }
     }
-    echo_client_stop(&client);
     return EXIT_STATUS_SUCCESS;
+}
+
+static bool is_gone(void *context)
+{
+    (void)context;
+    return !client.is_ready;
+}
+
+/* Whoever looks at the host's figures has time for that, and takes the device back then. */
+static int stay(void)
+{
+    const bool gone = wait_until(is_gone, NULL, clock_after(STAY_LIMIT));
+
+    echo_client_stop(&client);
+    return gone ? EXIT_STATUS_SUCCESS : EXIT_STILL_THERE;
 }
 
 static const struct scenario {
@@ -350,5 +367,5 @@ int main(void)
     }
     int status = behave();
     log_info("hostile", "the host is %s", status == 0 ? "well" : "not well");
-    return status;
+    return status == 0 ? stay() : status;
 }
