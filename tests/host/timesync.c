@@ -145,9 +145,8 @@ static bool print_status(struct host_device *device, char *const arguments[], un
     return true;
 }
 
-/* Steps the clock, and lets the guest hear of it at once, or behind the answer that is under way.
- */
-static bool step(struct host_device *device, char *const arguments[], unsigned count,
+/* Steps the clock, of which the next sample tells. */
+static bool slip(struct host_device *device, char *const arguments[], unsigned count,
                  const struct host_output *reply)
 {
     struct timesync *timesync = timesync_of(host_integration_of(device));
@@ -164,6 +163,18 @@ static bool step(struct host_device *device, char *const arguments[], unsigned c
         timesync->counters.step -= seconds * CLOCK_SECOND;
     } else {
         timesync->counters.step += seconds * CLOCK_SECOND;
+    }
+    return true;
+}
+
+/* The same, and the guest hears of it at once, or behind the answer that is under way. */
+static bool step(struct host_device *device, char *const arguments[], unsigned count,
+                 const struct host_output *reply)
+{
+    struct timesync *timesync = timesync_of(host_integration_of(device));
+
+    if (!slip(device, arguments, count, reply)) {
+        return false;
     }
     timesync->sync_is_due = true;
     if (host_integration_is_idle(&timesync->integration)) {
@@ -182,6 +193,8 @@ static const struct host_option options[] = {
 static const struct host_command commands[] = {
     {"step", "[+-]SECONDS", "steps the clock that the guest is told, and synchronises it", 1, 1,
      step},
+    {"slip", "[+-]SECONDS", "steps that clock, and leaves it to the next sample to tell", 1, 1,
+     slip},
     {"status", "", "the time, and what was told of it", 0, 0, print_status},
     {NULL, NULL, NULL, 0, 0, NULL},
 };
