@@ -11,7 +11,7 @@
 
 #define SCRIPT_SIZE 8192u
 #define EVENTS_SIZE 8192u
-#define WAIT_LIMIT  (10 * CLOCK_SECOND)
+#define WAIT_LIMIT  (60 * CLOCK_SECOND) /* of a machine that may be busy */
 
 /* What happened and nobody waited for, a line each. */
 static char events[EVENTS_SIZE];

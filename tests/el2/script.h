@@ -13,7 +13,7 @@
  * Besides the commands of tests/host/device_set.h:
  *
  *     sleep MS     lets so many milliseconds pass
- *     wait TEXT    until something happens whose line has TEXT in it, at most 10 s; what happened
+ *     wait TEXT    until something happens whose line has TEXT in it, at most 60 s; what happened
  *                  before counts, but each line for one `wait` alone
  *
  * A command that is refused, and a wait in vain, end the run.

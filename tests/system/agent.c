@@ -254,18 +254,24 @@ static void handle_frame(void)
     free(frame);
 }
 
-/* Passes on what is there; closes the file at its end. */
+/* Passes on all that is there; closes the file at its end. */
 static void pass_on(char type, int *file)
 {
     char piece[PIECE];
-    ssize_t size = read(*file, piece, sizeof(piece));
+    int left = 0;
+    ssize_t size;
 
-    if (size > 0) {
-        send_frame(type, piece, (uint32_t)size);
-    } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
-        close(*file);
-        *file = -1;
-    }
+    (void)ioctl(*file, FIONREAD, &left);
+    do {
+        size = read(*file, piece, sizeof(piece));
+        if (size > 0) {
+            send_frame(type, piece, (uint32_t)size);
+            left -= (int)size;
+        } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
+            close(*file);
+            *file = -1;
+        }
+    } while (left > 0 && *file >= 0);
 }
 
 /* The guest's end is reported after all it wrote. */
@@ -357,17 +363,20 @@ int main(int count, char **words)
     report_ready();
 
     for (;;) {
+        /* Looked at in this order, and passed on in the reverse one: whoever sees an answer is to
+         * see what the program had written to its console by then, and whoever sees either what it
+         * had written to its standard error, a trace for instance. */
         struct pollfd files[] = {{.fd = port, .events = POLLIN},
+                                 {.fd = guest.qmp, .events = POLLIN},
                                  {.fd = guest.output, .events = POLLIN},
-                                 {.fd = guest.error, .events = POLLIN},
-                                 {.fd = guest.qmp, .events = POLLIN}};
+                                 {.fd = guest.error, .events = POLLIN}};
         if (poll(files, 4, -1) < 0)
             continue;
-        if (files[1].revents)
-            pass_on('C', &guest.output);
-        if (files[2].revents)
-            pass_on('E', &guest.error);
         if (files[3].revents)
+            pass_on('E', &guest.error);
+        if (files[2].revents)
+            pass_on('C', &guest.output);
+        if (files[1].revents)
             pass_on('Q', &guest.qmp);
         if (guest.pid != 0)
             reap();

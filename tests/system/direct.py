@@ -74,11 +74,12 @@ class DirectHost:
 
     def _read(self, guest, process, qmp):
         with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ, guest.feed_console)
-            selector.register(process.stderr, selectors.EVENT_READ, guest.feed_error)
-            selector.register(qmp, selectors.EVENT_READ, guest.feed_qmp)
+            # In agent.c's order, for its reason: an answer, or a line of the console, comes behind what was on standard error by then.
+            feeds = [guest.feed_error, guest.feed_console, guest.feed_qmp]
+            for file, feed in zip((process.stderr, process.stdout, qmp), feeds):
+                selector.register(file, selectors.EVENT_READ, feed)
             while selector.get_map():
-                for key, _ in selector.select():
+                for key, _ in sorted(selector.select(), key=lambda ready: feeds.index(ready[0].data)):
                     try:
                         data = os.read(key.fd, 1 << 16)
                     except OSError:  # QEMU went while something was on its way to it

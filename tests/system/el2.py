@@ -10,7 +10,7 @@ import tempfile
 
 import acpi_tables
 
-LIMIT = 60              # seconds of a machine that may be busy; a tenth of one is usual
+LIMIT = 120             # seconds of a machine that may be busy; a tenth of one is usual
 GUEST_MEMORY = 64       # MiB
 HOST_MEMORY = 256       # MiB below the guest's: tests/el2/machine.h
 GUEST_IMAGE = 0x50200000
@@ -91,10 +91,11 @@ def write_tables(build, folder, processors, **told):
 
 
 def run(host, image, append="", *, delivery="at-once", processors=1, memory=GUEST_MEMORY, spare=0, devices=(), script=(), words=(),
-        trace=False, limit=30, seconds=LIMIT, firmware=None, disk=None):
+        trace=False, limit=100, seconds=LIMIT, firmware=None, disk=None):
     """Runs a guest to its end. `append`: its command line; `script`: lines as tests/el2/script.h has them; `words`: more of the host's
-    command line (tests/el2/main.c); `limit`: seconds of the guest's own time, `seconds`: of ours; `firmware`: the guest starts with
-    UEFI, and these are what acpi_tables.fw_cfg() is to be told; `disk`: (file, format), in place of an image."""
+    command line (tests/el2/main.c); `limit`: seconds of the guest's own time, which is ours too if it runs in parallel; `seconds`: of
+    ours; `firmware`: the guest starts with UEFI, and these are what acpi_tables.fw_cfg() is to be told; `disk`: (file, format), in place
+    of an image."""
     with tempfile.TemporaryDirectory() as folder:
         log = f"{folder}/host"
         if script:

@@ -3,6 +3,8 @@
 import os
 import re
 
+from guest import LIMIT
+
 PAGE = 4096
 MIB = 1 << 20
 
@@ -15,7 +17,7 @@ def numbers(text):
     return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", text)}
 
 
-def wait_for_line(guest, pattern, timeout=30, since=None):
+def wait_for_line(guest, pattern, timeout=LIMIT, since=None):
     """A console line that came after line number `since` (the present end if not given); returns the match."""
     expression = re.compile(pattern)
     first = len(guest.console.lines) if since is None else since
@@ -26,7 +28,7 @@ def wait_for_line(guest, pattern, timeout=30, since=None):
     return guest.wait_until(look, timeout, f"a console line like {pattern!r}")
 
 
-def wait_for_figures(guest, moment, timeout=30, since=0):
+def wait_for_figures(guest, moment, timeout=LIMIT, since=0):
     """The figures of that moment: start, now or end. Pages and balloon in one dictionary."""
     pages = wait_for_line(guest, rf"hello: pages at={moment} (.*)", timeout, since)
     balloon = wait_for_line(guest, rf"hello: balloon at={moment} (.*)", timeout, since)
@@ -38,7 +40,6 @@ def lines_with(guest, pattern):
 
 
 def expect(condition, what, guest):
-    """Fails with the guest's last lines, which tell more than a line of Python."""
+    """Fails with what guest and host said last, which tells more than a line of Python."""
     if not condition:
-        tail = "\n".join("  | " + line for line in guest.console.lines[-20:])
-        raise AssertionError(f"{what}\nthe guest's last lines:\n{tail}\nQEMU said: {guest.errors.strip() or 'nothing'}")
+        raise AssertionError(f"{what}\n{guest.describe()}")

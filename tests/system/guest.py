@@ -32,6 +32,11 @@ class QmpError(Exception):
 QMP_FILE = "@QMP@"
 # The guest ended without a status: powered off, reset, or told to quit.
 NO_STATUS = -1
+# Seconds that a wait takes at most if the test does not say it: against what never comes. A machine that has other work too makes
+# waits longer, and a tenth of this is usual on an idle one, so nothing here says that something is slow.
+LIMIT = 60
+# Between two questions of ask_until().
+ASK_INTERVAL = 0.05
 
 
 class Console:
@@ -59,7 +64,7 @@ class Console:
         with self._guest.changed:
             return "\n".join([*self.lines, self._partial])
 
-    def wait_for(self, pattern, timeout=30):
+    def wait_for(self, pattern, timeout=LIMIT):
         """Waits for the next line that the regular expression is found in, goes on behind it, and returns the match."""
         expression = re.compile(pattern)
 
@@ -86,8 +91,14 @@ class Console:
             yield line
 
 
+def last_lines(whose, lines):
+    return f"{whose} last lines:\n" + ("\n".join("  | " + line for line in lines[-20:] if line) or "  none")
+
+
 class Guest:
     """Made by Host.start(). Use it in a with statement, or call stop(): then it is gone for certain."""
+
+    PROGRAM = "QEMU"
 
     def __init__(self, host, on_console=None):
         self.changed = threading.Condition()
@@ -150,7 +161,11 @@ class Guest:
         return self._wait_status is not None or self._broken is not None
 
     def wait_until(self, look, timeout, what):
-        """Calls look() after every change until it returns something but None, and returns that."""
+        """Calls look() after every change until it returns something but None, and returns that.
+
+        look() is to look at what the guest has told so far. What has to be asked for is for ask_until(): a guest that only counts
+        changes nothing here, and nobody would look again.
+        """
         limit = time.monotonic() + timeout
         with self.changed:
             while True:
@@ -160,14 +175,25 @@ class Guest:
                 if self._broken:
                     raise HostError(f"waited for {what}: {self._broken}")
                 if self._wait_status is not None:
-                    raise GuestEnded(f"waited for {what}, but the guest ended: {self._describe_end()}\n{self._tail()}")
+                    raise GuestEnded(f"waited for {what}, but the guest ended: {self._describe_end()}\n{self.describe()}")
                 left = limit - time.monotonic()
                 if left <= 0:
                     break
                 self.changed.wait(left)
-        raise GuestTimeout(f"waited {timeout} s for {what}\n{self._host.diagnosis()}\n{self._tail()}")
+        raise GuestTimeout(f"waited {timeout} s for {what}\n{self._host.diagnosis()}\n{self.describe()}")
 
-    def qmp(self, command, timeout=20, **arguments):
+    def ask_until(self, ask, enough, what, timeout=LIMIT):
+        """Calls ask(), which asks the guest or its host, until enough(answer), and returns that answer: the one to be judged."""
+        limit = time.monotonic() + timeout
+        while True:
+            answer = ask()
+            if enough(answer):
+                return answer
+            if time.monotonic() >= limit:
+                raise GuestTimeout(f"waited {timeout} s for {what}; the last answer was {answer}\n{self.describe()}")
+            time.sleep(ASK_INTERVAL)
+
+    def qmp(self, command, timeout=LIMIT, **arguments):
         """Runs a QMP command and returns its value; an argument's _ stands for -."""
         with self.changed:
             self._number += 1
@@ -181,7 +207,7 @@ class Guest:
             raise QmpError(command, reply["error"])
         return reply["return"]
 
-    def wait_event(self, name, timeout=30):
+    def wait_event(self, name, timeout=LIMIT):
         """Waits for a QMP event of this name, takes it out of events, and returns it."""
         def look():
             for event in self.events:
@@ -192,7 +218,7 @@ class Guest:
 
         return self.wait_until(look, timeout, f"QMP event {name}")
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=LIMIT):
         """Waits for the guest's end and returns the status it left with, or NO_STATUS."""
         def look():
             return self._status() if self._wait_status is not None else None
@@ -203,7 +229,7 @@ class Guest:
         """Types into the guest's console."""
         self._host.send_console(self, data)
 
-    def stop(self, timeout=20):
+    def stop(self, timeout=LIMIT):
         """Ends the guest's QEMU if it is still there."""
         if not self.is_over():
             self._host.kill(self)
@@ -219,7 +245,7 @@ class Guest:
 
     # -- start and end --------------------------------------------------------------------------------------------------
 
-    def let_go(self, timeout=30):
+    def let_go(self, timeout=LIMIT):
         """QEMU was started with its processors stopped: whatever it complains of until they run is no status of the guest."""
         try:
             self.wait_until(lambda: self._greeted or None, timeout, "QMP's greeting")
@@ -235,18 +261,18 @@ class Guest:
     def _status(self):
         """Lock held. isa-debug-exit makes an odd exit code of a status: 2 * status + 1."""
         if os.WIFSIGNALED(self._wait_status):
-            raise HostError(f"QEMU died: {self._describe_end()}\n{self._tail()}")
+            raise HostError(f"it died: {self._describe_end()}\n{self.describe()}")
         code = os.WEXITSTATUS(self._wait_status)
         if not self._runs:
-            raise HostError(f"QEMU ended before the guest ran: {self._describe_end()}")
+            raise HostError(f"QEMU ended before the guest ran: {self._describe_end()}\n{self.describe()}")
         return code >> 1 if code & 1 else NO_STATUS
 
     def _describe_end(self):
-        errors = f", saying: {self.errors.strip()}" if self.errors.strip() else ""
         if os.WIFSIGNALED(self._wait_status):
-            return f"QEMU ended by signal {os.WTERMSIG(self._wait_status)}{errors}"
-        return f"QEMU's exit code {os.WEXITSTATUS(self._wait_status)}{errors}"
+            return f"{self.PROGRAM} ended by signal {os.WTERMSIG(self._wait_status)}"
+        return f"{self.PROGRAM}'s exit code {os.WEXITSTATUS(self._wait_status)}"
 
-    def _tail(self):
-        lines = [*self.console.lines, self.console._partial][-15:]
-        return "the guest's last lines:\n" + "\n".join("  | " + line for line in lines if line)
+    def describe(self):
+        """What was heard last, for messages."""
+        return "\n".join([last_lines("the guest's", [*self.console.lines, self.console._partial]),
+                          last_lines(f"{self.PROGRAM}'s", self.errors.splitlines())])

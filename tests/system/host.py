@@ -76,6 +76,10 @@ class Host:
     def close(self):
         self._host.close()
 
+    def describe(self):
+        """What was heard last, for messages."""
+        return "\n".join([self._host.diagnosis(), *([self._guest.describe()] if self._guest else [])])
+
     def keep(self, path):
         """The name under which a file can be named in arguments of the VMM: that may run on another machine."""
         return self._host.keep_file(path)

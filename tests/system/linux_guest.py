@@ -14,15 +14,14 @@
 import os
 import re
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "linux"))
 
-from guest import GuestTimeout  # noqa: E402  pylint: disable=wrong-import-position
+from guest import LIMIT, GuestTimeout  # noqa: E402  pylint: disable=wrong-import-position
 import linux_image  # noqa: E402  pylint: disable=wrong-import-position
 
 COMMAND_LINE = linux_image.COMMAND_LINE
-START_LIMIT = 90  # seconds to init's first word; nested 3 to 5 are usual
+START_LIMIT = 120  # seconds to init's first word; nested 3 to 5 are usual
 
 
 class CommandFailed(Exception):
@@ -49,7 +48,7 @@ class LinuxGuest:
         self.guest.send(f"{self._number} {command}\n".encode())
         return self._number, command, begin
 
-    def end(self, pending, timeout=30, status=0):
+    def end(self, pending, timeout=LIMIT, status=0):
         """Waits for a command's end and returns what it wrote. CommandFailed unless it ended with this status (None: any)."""
         number, command, begin = pending
         lines = []
@@ -70,14 +69,14 @@ class LinuxGuest:
             raise CommandFailed(f"`{command}` ended with status {got}, not {status}:\n{written}")
         return written
 
-    def run(self, command, timeout=30, status=0):
+    def run(self, command, timeout=LIMIT, status=0):
         return self.end(self.begin(command), timeout, status)
 
     def load(self, module, parameters=""):
-        self.run(f"insmod /{module}.ko {parameters}".rstrip(), timeout=60)
+        self.run(f"insmod /{module}.ko {parameters}".rstrip())
 
-    def unload(self, module, timeout=60):
-        self.run(f"rmmod {module}", timeout)
+    def unload(self, module):
+        self.run(f"rmmod {module}")
 
     def power_off(self):
         """Asks for it as the kernel would, and does not wait."""
@@ -97,23 +96,19 @@ class LinuxGuest:
         drivers = dict(re.findall(r"(\S+)/driver -> .*/(\S+)$", listing, re.M))
         return {instance: (class_id, drivers.get(instance)) for instance, class_id in classes}
 
-    def wait_for(self, look, what, timeout=30):
-        """Calls look() until it returns something true, and returns that."""
-        limit = time.monotonic() + timeout
-        while True:
-            found = look()
-            if found:
-                return found
-            if time.monotonic() > limit:
-                raise GuestTimeout(f"waited {timeout} s for {what}\n" + "\n".join(self.kernel_log()[-15:]))
-            time.sleep(0.2)
+    def wait_for(self, look, what, enough=bool, timeout=LIMIT):
+        """Calls look() until it returns something true, or enough(that), and returns it."""
+        try:
+            return self.guest.ask_until(look, enough, what, timeout)
+        except GuestTimeout as late:
+            raise GuestTimeout(f"{late}\nLinux' log:\n" + "\n".join("  | " + line for line in self.kernel_log()[-15:])) from late
 
-    def wait_for_device(self, class_id, driver=None, timeout=30):
+    def wait_for_device(self, class_id, driver=None):
         """Waits until there is a device of this class, bound to this driver or to none, and returns its instance."""
         def look():
             return [instance for instance, found in self.devices().items() if found == (class_id, driver)]
 
-        return self.wait_for(look, f"a device of class {class_id} bound to {driver}", timeout)[0]
+        return self.wait_for(look, f"a device of class {class_id} bound to {driver}")[0]
 
     def memory_kib(self, field="MemTotal"):
         """A figure of /proc/meminfo."""

@@ -15,9 +15,10 @@ import nested_image
 from guest import QMP_FILE, HostError
 from processes import die_with_parent
 
-START_LIMIT = 60    # seconds from L0's start to L1's agent; 3 to 4 are usual on an idle machine of two processors
+START_LIMIT = 120   # seconds from L0's start to L1's agent; 3 to 4 are usual on an idle machine of two processors
 START_ATTEMPTS = 2  # a nested host may hang while it comes up; that says nothing about a guest
-ANSWER_LIMIT = 10   # seconds; the agent answers in milliseconds
+ANSWER_LIMIT = 30   # seconds; the agent answers in milliseconds
+SEND_LIMIT = 60     # seconds until it takes what it is sent
 MEMORY_MIB = 2048   # L1's; what it does not touch costs nothing
 # A third of the kernel's start is spent on these: self-tests, security modules, certificates, type tables of BPF.
 LEFT_OUT = ("lsm=capability audit=0 cryptomgr.notests initcall_blacklist=load_system_certificate_list,jent_mod_init,"
@@ -69,6 +70,8 @@ class NestedHost:
         self._serial = self._errors = self._frames = b""
         khz = subprocess.run([agent, "--tsc-khz"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         self._socket, theirs = socket.socketpair()
+        # A nested host that hangs takes nothing more, and whoever sends is not to hang with it.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_LIMIT, 0))
         # With ACPI Linux leaves the legacy interrupt controller as it finds it: were there one, with a timer at its input, the
         # first tick would arrive as vector 0 and end L1 (most starts did). The APIC's timer is all L1 needs.
         # QEMU puts the initial file system at the very end of memory, where SeaBIOS wants the ACPI tables; qboot has them below 1 MiB.
@@ -205,7 +208,8 @@ class NestedHost:
             with self._send_lock:
                 self._socket.sendall(kind.encode() + struct.pack("<I", len(payload)) + payload)
         except OSError as error:
-            raise HostError(f"the nested host is gone: {self._over or error}") from error
+            why = f"it has taken nothing for {SEND_LIMIT} s" if isinstance(error, BlockingIOError) else error
+            raise HostError(f"the nested host is gone: {self._over or why}") from error
 
     def keep_file(self, path):
         """Copies a file to L1, once, and returns its name there."""

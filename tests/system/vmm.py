@@ -3,7 +3,7 @@
 import os
 import re
 
-from guest import QMP_FILE, Guest, HostError
+from guest import LIMIT, QMP_FILE, Guest, HostError, last_lines
 
 EXIT_PORT = 0xF4
 
@@ -14,6 +14,8 @@ class VmmError(Exception):
 
 class VmmGuest(Guest):
     """Made by Host.start_vmm(). The VMM's standard error is in errors; its trace too."""
+
+    PROGRAM = "the VMM"
 
     def __init__(self, host, on_console=None):
         super().__init__(host, on_console)
@@ -36,7 +38,7 @@ class VmmGuest(Guest):
                     self._parts = []
             self.changed.notify_all()
 
-    def command(self, line, timeout=20):
+    def command(self, line, timeout=LIMIT):
         """Runs a command of the VMM and returns the lines of its answer."""
         self._host.send_qmp(self, line.encode() + b"\n")
         done, lines = self.wait_until(lambda: self._answers.pop(0) if self._answers else None, timeout,
@@ -45,7 +47,7 @@ class VmmGuest(Guest):
             raise VmmError(f"{line}: {lines[-1] if lines else 'refused'}")
         return lines
 
-    def device(self, name, line, timeout=20):
+    def device(self, name, line, timeout=LIMIT):
         """A command of a device."""
         return self.command(f"device {name} {line}", timeout)
 
@@ -54,7 +56,11 @@ class VmmGuest(Guest):
         found = re.findall(r"(\S+)=(\S+)", " ".join(self.command(line)))
         return {key: int(value) if value.isdigit() else value for key, value in found}
 
-    def wait_happened(self, pattern, timeout=30):
+    def wait_figures(self, line, enough, what, timeout=LIMIT):
+        """Asks for figures until enough(figures), and returns these."""
+        return self.ask_until(lambda: self.figures(line), enough, what, timeout)
+
+    def wait_happened(self, pattern, timeout=LIMIT):
         """Waits for the next event that the regular expression is found in, goes on behind it, and returns the match."""
         expression = re.compile(pattern)
 
@@ -75,18 +81,26 @@ class VmmGuest(Guest):
         return [(sender, name, dict(re.findall(r"(\S+)=(\S+)", rest)))
                 for sender, name, rest in re.findall(r"\] guest (->|<-) ([A-Z_]+)(.*)", text)]
 
-    def let_go(self, timeout=30):
+    def wait_messages(self, enough, what, since=0, timeout=LIMIT):
+        """The trace from that message on, once enough(its messages' names): what the host sends is traced when it is on its way."""
+        def look():
+            messages = self.messages()[since:]
+            return messages if enough([name for _, name, _ in messages]) else None
+
+        return self.wait_until(look, timeout, what)
+
+    def let_go(self, timeout=LIMIT):
         """The processors run once the VMM answers: a guest that is loaded wrongly ends before."""
         del timeout
         self._runs = True
 
     def _status(self):
         if os.WIFEXITED(self._wait_status) and os.WEXITSTATUS(self._wait_status) in (2, 4, 127):
-            raise HostError(f"the VMM ended: {self._describe_end()}\n{self._tail()}")
+            raise HostError(f"the VMM ended: {self._describe_end()}\n{self.describe()}")
         return super()._status()
 
-    def _describe_end(self):
-        return super()._describe_end().replace("QEMU", "the VMM")
+    def describe(self):
+        return "\n".join([super().describe(), last_lines("the VMM's events,", self.happened)])
 
 
 def command_line(vmm, files, append, memory_mib, devices, processors, trace, reboot, arguments):
