@@ -43,12 +43,13 @@ def test_an_older_bus_and_a_second_processor(host):
 
 
 def test_a_start_needs_few_exits(host):
-    """Each costs a tenth of a millisecond where the host is nested. Bytes of the console and first uses of a page are not counted."""
+    """Each costs a tenth of a millisecond where the host is nested. Bytes of the console and first uses of a page are not counted, nor
+    interrupts of the machine that it runs on, which are more the busier that is."""
     with host.start_vmm(image(host), append="run=60") as guest:
         guest.console.wait_for("hello: pages at=start")
         exits = guest.figures("exits 0")
         guest.command("quit")
-    others = exits["exits"] - exits["io_exits"] - exits["pf_taken"]
+    others = exits["exits"] - exits["io_exits"] - exits["pf_taken"] - exits["irq_exits"]
     expect(others < 300, f"{others} exits: {exits}", guest)
 
 
