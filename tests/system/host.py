@@ -96,13 +96,13 @@ class Host:
 
         append is added to the guest's command line after exit=; cpu_flags and devices replace the defaults; extra_args are
         further words of QEMU's command line. firmware is what hands over to the kernel: qboot.rom, or bios-256k.bin (SeaBIOS).
+        elf may be None: firmware then finds an application on a disk in extra_args, with a command line of its own.
         initrd is a file handed over with the kernel; without console there is no serial port in the guest.
         on_console(bytes) is called with what the guest writes, as it comes.
         """
         self.stop_guest()
-        if not os.path.isfile(elf):
+        if elf and not os.path.isfile(elf):
             raise HostError(f"{elf} is not there")
-        kernel = self._host.keep_file(elf)
         command = [
             QEMU, "-S", "-accel", "kvm", "-machine", machine, "-m", str(memory_mib), "-smp", str(processors),
             "-cpu", ",".join(("host", "kvm=off", *cpu_flags)), "-nodefaults", "-no-user-config", "-display", "none",
@@ -117,7 +117,9 @@ class Host:
             command += ["-device", device]
         if initrd:
             command += ["-initrd", self._host.keep_file(initrd)]
-        command += [*extra_args, "-kernel", kernel, "-append", f"exit={EXIT_PORT:#x} {append}".strip()]
+        if elf:
+            command += ["-kernel", self._host.keep_file(elf), "-append", f"exit={EXIT_PORT:#x} {append}".strip()]
+        command += extra_args
         guest = Guest(self._host, on_console)
         self._guest = guest
         self._host.launch(guest, command)

@@ -5,8 +5,10 @@ import subprocess
 import tempfile
 
 import run
-from figures import expect, lines_with
+from direct import kvm_has_hyperv
+from figures import expect, lines_with, wait_for_figures
 from firmware import start
+from guest import NO_STATUS
 
 NO_HYPERV = 4
 LIMIT = 120
@@ -40,6 +42,21 @@ def test_disks_are_sound_and_boot(host):
             boots(*AHCI, "-drive", f"if=none,id=disk,format={kind},file={folder}/barebus.{name}",
                   "-device", "ide-hd,drive=disk,bus=ahci.0")
         boots("-cdrom", f"{folder}/barebus.iso")
+
+
+# OVMF ends a QEMU that runs nested (CAVEATS.md): this needs a machine with Hyper-V support in its own KVM.
+if kvm_has_hyperv()[0]:
+    def test_the_vhdx_connects_on_qemu_with_hv_balloon(host):
+        with tempfile.TemporaryDirectory() as folder:
+            make("make.sh", "--append", "run=5", folder, "barebus", *applications(host))
+            disk = f"if=none,id=disk,format=vhdx,file={host.keep(f'{folder}/barebus.vhdx')}"
+            with host.start(None, machine="q35,hpet=off", firmware=host.keep("/usr/share/ovmf/OVMF.fd"),
+                            extra_args=(*AHCI, "-drive", disk, "-device", "ide-hd,drive=disk,bus=ahci.0")) as guest:
+                wait_for_figures(guest, "start", LIMIT)
+                ended = guest.wait(LIMIT)
+        expect(ended == NO_STATUS, f"the guest left with status {ended}", guest)
+        for line in ("kernel: Barebus, started by UEFI", "vmbus: connected, version 4.0", "kernel: power off by ACPI, exit status 0"):
+            expect(lines_with(guest, line), f"no line like {line!r}", guest)
 
 
 def test_a_disk_with_sectors_of_4096_bytes_boots(host):
