@@ -39,6 +39,7 @@ static struct {
 /* Signals likewise, a bit a channel. */
 static _Atomic uint64_t signals[VMBUS_RELID_END / 64];
 static atomic_bool slot_free;
+static atomic_bool slot_passed_over; /* it may be free: it was not looked at */
 
 /* Something came that the executive has not begun to work on; and it may. */
 static atomic_bool pending;
@@ -98,6 +99,11 @@ void bus_slot_free(void)
 bool bus_is_pending(void)
 {
     return atomic_load_explicit(&pending, memory_order_acquire);
+}
+
+bool bus_guest_takes(void)
+{
+    return atomic_load_explicit(&slot_free, memory_order_acquire);
 }
 
 void bus_release(void)
@@ -163,7 +169,9 @@ static void run(void *context)
 {
     (void)context;
     has_posted = false;
-    if (atomic_exchange_explicit(&slot_free, false, memory_order_acquire)) {
+    const bool passed_over =
+        atomic_exchange_explicit(&slot_passed_over, false, memory_order_relaxed);
+    if (atomic_exchange_explicit(&slot_free, false, memory_order_acquire) || passed_over) {
         vmbus_server_slot_free(server);
     }
     take_messages();
@@ -191,7 +199,9 @@ static enum vmbus_server_posted post(void *context, uint32_t vp, uint32_t sint, 
 
     (void)context;
     if (configuration()->delivery == DELIVERY_LATER && has_posted) {
-        bus_slot_free(); /* the next message too meets the guest somewhere else */
+        /* The next one meets the guest at another instruction. */
+        atomic_store_explicit(&slot_passed_over, true, memory_order_relaxed);
+        wake();
         return VMBUS_SERVER_SLOT_BUSY;
     }
     const enum synic_posted posted = synic_post(vp, sint, HV_MESSAGE_TYPE_VMBUS, payload, size);

@@ -29,6 +29,9 @@ void bus_slot_free(void);
 bool bus_is_pending(void);
 void bus_release(void);
 
+/* Whether the guest has ended a message, so that the next one is what is pending. */
+bool bus_guest_takes(void);
+
 /* ---- the executive's side ---- */
 
 /* Has the server work on what was released, at DISPATCH. IRQL_DEVICE. */

@@ -74,7 +74,9 @@ static void prepare(void)
 
 /*
  * What the guest did is worked on so much later, a tick more each time: where a tick of the counter
- * is an instruction, a guest that does the same again and again is met at each of them in turn.
+ * is an instruction, a guest that does the same again and again is met at each of them in turn. But
+ * at its end of a message it gets the next at once, always at the same instruction: from there on
+ * the ticks count for the message behind that one.
  */
 static void plan_work(struct processor *processor)
 {
@@ -82,6 +84,8 @@ static void plan_work(struct processor *processor)
 
     if (configuration()->delivery != DELIVERY_LATER || !bus_is_pending()) {
         processor->work_at = UINT64_MAX;
+    } else if (bus_guest_takes()) {
+        processor->work_at = arch_counter();
     } else if (processor->work_at == UINT64_MAX) {
         processor->work_at = arch_counter() + configuration()->later +
                              atomic_fetch_add_explicit(&times, 1, memory_order_relaxed);

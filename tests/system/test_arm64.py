@@ -174,7 +174,7 @@ def test_a_host_that_comes_between_any_two_instructions_finds_none_that_loses_a_
     ended = el2.run(host, f"{host.build}/aarch64/load.Image", "packets=4000 sizes=64 bursts=1,2,8", delivery="later", devices=["load"], limit=8)
     check(ended.status == 0 and "load: done size=64 burst=8 sent=4000 completed=4000 lost=0 wrong=0" in ended.console, ended, lost)
     devices = ["all", *(f"echo-sample,name=echo-{n},instance=11111111-2222-3333-0505-{n:012}" for n in range(9))]
-    for later in range(0, 600, 12):
+    for later in range(0, 600, 10):  # some fifteen offers a run, each a tick later
         ended = hello(host, "run=0", delivery="later", devices=devices, words=[f"later={later}"], limit=8)
         check(ended.status == 0, ended, f"{lost}, later={later}")
 
