@@ -166,6 +166,23 @@ def check_memory(guest, linux):
     expect(abs(figures["available"] - available) < 4096, f"the host was told {figures}, Linux has {available} pages available", guest)
 
 
+def check_hot_add(guest, linux):
+    """Linux has it when it is online, keeps in all memory together more than fitted before, and gives it like any other."""
+    linux.run("echo online > /sys/devices/system/memory/auto_online_blocks")
+    total, free = linux.memory_kib(), linux.memory_kib("MemFree")
+    command(guest, "balloon", "add 128", "added: the guest took 32768 of 32768 pages, result 1")
+    linux.wait_for(lambda: linux.memory_kib() == total + 128 * 1024, "128 MiB more")
+    # What is written behind as much as was free before lies in new memory, at least in part.
+    linux.run(f"mkdir /many && mount -t tmpfs -o size=100% tmpfs /many && fallocate -l {free * 1024} /many/full", timeout=120)
+    linux.run(f"head -c {8 << 20} /dev/urandom >/many/0 && cp /many/0 /many/1 && cmp /many/0 /many/1", timeout=60)
+    linux.run("umount /many")
+    command(guest, "balloon", "resize 200", "resized")
+    expect(guest.figures("device balloon status")["taken"] == (384 - 200) * 256, "not 184 MiB are taken", guest)
+    linux.wait_for(lambda: linux.memory_kib() == total - 56 * 1024, "184 MiB less")
+    command(guest, "balloon", "resize 384", "resized")
+    linux.wait_for(lambda: linux.memory_kib() == total + 128 * 1024, "all of it back")
+
+
 def check_shutdown(guest, linux):
     command(guest, "shutdown", "shutdown hibernate", "refuses")
     expect(linux.kernel_log("Hibernation request received"), "Linux did not hear of it", guest)
@@ -183,7 +200,7 @@ def test_linux_drives_every_service(host):
         load_drivers(guest, linux)
         expect(linux.kernel_log("Vmbus version:5.3$"), "it did not connect at 5.3", guest)
         expect(guest.figures("bus")["version"] == "5.3", "the host has another version", guest)
-        for check in (check_heartbeats, check_time, check_pairs, check_memory):
+        for check in (check_heartbeats, check_time, check_pairs, check_memory, check_hot_add):
             check(guest, linux)
         expect_clean(linux, guest)
         check_shutdown(guest, linux)
