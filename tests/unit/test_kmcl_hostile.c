@@ -436,6 +436,27 @@ static void events_without_cause_deliver_nothing(void **state)
     driver_end(&driver);
 }
 
+static void a_host_cannot_fill_the_console(void **state)
+{
+    struct driver driver = {0};
+    KMCL_CHANNEL_STATISTICS statistics;
+    const unsigned times = 200;
+
+    (void)state;
+    driver_make(&driver);
+    for (unsigned i = 0; i < times; i++) {
+        driver.trace[0] = 0;
+        driver_start(&driver);
+        host_set_write_index(RELID, 4);
+        settle();
+        assert_trace(&driver, CLOSED);
+    }
+    assert_int_equal(vmbus_test_lines("closing the channel"), KMCL_WARNINGS_LIMIT);
+    KmclChannelGetStatistics(driver.channel, &statistics);
+    assert_int_equal(statistics.RingFaults, times);
+    driver_end(&driver);
+}
+
 static void a_broken_channel_leaves_others_alone(void **state)
 {
     struct driver bad = {0};
@@ -480,6 +501,7 @@ int main(void)
         kmcl_test(a_flood_of_rubbish_is_bounded_work),
         kmcl_test(answers_that_are_not_taken_cost_a_bounded_memory),
         kmcl_test(events_without_cause_deliver_nothing),
+        kmcl_test(a_host_cannot_fill_the_console),
         kmcl_test(a_broken_channel_leaves_others_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

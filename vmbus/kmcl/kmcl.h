@@ -60,6 +60,8 @@
 #define KMCL_PIPE_DATA           1u
 #define KMCL_CONTEXT_SIZE_LIMIT  65536u
 #define KMCL_NAME_SIZE           32u
+/* Lines of warnings about a channel, in all: its peer can cause them as often as it likes. */
+#define KMCL_WARNINGS_LIMIT      64u
 /* After this long in a wait that only a driver can end, one warning says so. 100 ns units. */
 #define KMCL_PATIENCE            UINT64_C(100000000)
 
@@ -301,7 +303,8 @@ struct kmcl_channel {
     PFN_VMB_CHANNEL_PROCESS_PACKET process_packet;
     PFN_VMB_CHANNEL_PROCESSING_COMPLETE processing_complete;
     VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
-    const char *name; /* the friendly one, if there is one */
+    const char *name;  /* the friendly one, if there is one */
+    uint32_t warnings; /* lines so far */
     char friendly_name[KMCL_NAME_SIZE];
     void *pointer;
 
@@ -359,8 +362,10 @@ struct kmcl_channel *kmcl_channel_find(VMBCHANNEL handle);
 struct kmcl_channel *kmcl_channel_of(VMBCHANNEL handle, const char *function);
 
 /* A line about the channel, for what is wrong outside of this guest or with its driver, ending in a
- * number. */
-void kmcl_warn(const struct kmcl_channel *channel, const char *text, uint64_t number);
+ * number. Not without end: KMCL_WARNINGS_LIMIT. `what` completes the text. */
+void kmcl_warn(struct kmcl_channel *channel, const char *text, uint64_t number);
+void kmcl_warn_of(struct kmcl_channel *channel, const char *text, const char *what,
+                  uint64_t number);
 
 /* A driver's mistake that no status can tell it. */
 _Noreturn void kmcl_misuse(const char *function, const char *mistake);

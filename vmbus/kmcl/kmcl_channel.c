@@ -10,9 +10,17 @@
 #include "kernel/panic.h"
 #include "vmbus/kmcl/kmcl.h"
 
-void kmcl_warn(const struct kmcl_channel *channel, const char *text, uint64_t number)
+void kmcl_warn_of(struct kmcl_channel *channel, const char *text, const char *what, uint64_t number)
 {
-    log_warning("kmcl", "%s: %s 0x%" PRIx64, channel->name, text, number);
+    if (channel->warnings < KMCL_WARNINGS_LIMIT) {
+        log_warning("kmcl", "%s: %s%s 0x%" PRIx64 "%s", channel->name, text, what, number,
+                    ++channel->warnings < KMCL_WARNINGS_LIMIT ? "" : "; no more is said of it");
+    }
+}
+
+void kmcl_warn(struct kmcl_channel *channel, const char *text, uint64_t number)
+{
+    kmcl_warn_of(channel, text, "", number);
 }
 
 void kmcl_misuse(const char *function, const char *mistake)

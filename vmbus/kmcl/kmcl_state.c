@@ -15,12 +15,10 @@
  * waiting for.
  */
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "kernel/clock.h"
 #include "kernel/irql.h"
-#include "kernel/log.h"
 #include "kernel/panic.h"
 #include "vmbus/kmcl/kmcl.h"
 
@@ -90,8 +88,7 @@ void kmcl_break(struct kmcl_channel *channel)
     }
     channel->broken = true;
     channel->statistics.RingFaults += fault->kind != RING_FAULT_NONE;
-    log_warning("kmcl", "%s: closing the channel: %s 0x%" PRIx64, channel->name,
-                ring_fault_name(fault->kind), fault->value);
+    kmcl_warn_of(channel, "closing the channel: ", ring_fault_name(fault->kind), fault->value);
     kmcl_leave(channel);
 }
 
