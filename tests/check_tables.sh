@@ -8,7 +8,7 @@ cd "$(dirname "$0")" || exit 1
 existing=$(mktemp)
 trap 'rm -f "$existing"' EXIT
 {
-    sed -nE 's/^static void ([a-z0-9_]+)\(void \*\*.*/\1/p' unit/*.c
+    sed -nE 's/^static void ([a-z0-9_]+)\(void \*\*.*/\1/p' unit/*.c unit/*/*.c
     sed -nE 's/^def (test_[a-z0-9_]+)\(.*/\1/p' system/test_*.py
 } | sort -u >"$existing"
 

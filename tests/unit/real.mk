@@ -33,5 +33,5 @@ real_tsan_processors_kmcl := $(filter-out vmbus/start.c,$(wildcard vmbus/*.c)) \
                              $(wildcard vmbus/kmcl/*.c vmbus/server/*.c vmbus/kmcl/server/*.c) \
                              $(addprefix kernel/,clock.c irql.c lock.c timer.c wait.c wall_clock.c work.c)
 real_test_vmm_memory := tests/vmm/guest_memory.c
-real_test_vmm_control := tests/vmm/control.c
+real_x86_64/test_vmm_control := tests/vmm/control.c
 real_tsan_vmm_synic := tests/vmm/synic.c tests/vmm/guest_memory.c

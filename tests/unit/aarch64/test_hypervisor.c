@@ -139,7 +139,6 @@ static void a_real_hosts_words_are_read(void **state)
     assert_int_equal(words.version[1], 0xa0000);
     assert_int_equal(words.privileges, UINT64_C(0x003a803000002e7f));
     assert_int_equal(words.recommendations, 0xe);
-    assert_int_equal(words.spin_count, UINT32_MAX);
     assert_int_equal(words.limits[0], 0x202);
     assert_int_equal(words.hardware, 0x203);
 }
