@@ -13,8 +13,8 @@
 #define STIMER_CONFIG HV_REGISTER_STIMER0_CONFIG
 #define STIMER_COUNT  ((enum hv_register)(HV_REGISTER_STIMER0_CONFIG + 1))
 
-/* Direct mode is the cheapest alarm there is; a message costs a slot, an interrupt and often an
- * exit more. */
+/* Direct mode is the cheapest alarm of a hypervisor; a message costs a slot, an interrupt and often
+ * an exit more. */
 #define RATING_DIRECT  300u
 #define RATING_MESSAGE 150u
 

@@ -92,6 +92,7 @@ void configuration_read(struct boot_info *info)
     read.jitter = number("jitter", 0, 0, JITTER_MAXIMUM);
     read.later = number("later", 0, 0, UINT32_MAX);
     read.silent = is_there("silent");
+    read.timerless = is_there("timerless");
     read.trace = is_there("trace");
     read.firmware = is_there("firmware");
     read.system_error = is_there("system-error");

@@ -51,6 +51,7 @@ struct configuration {
     uint64_t jitter;     /* microseconds, see processor.c; 0: none */
     uint64_t later;      /* ticks, the first time */
     bool silent;         /* words that tell of features are zero */
+    bool timerless;      /* no table names the interrupt of the processor's own timer */
     bool trace;
     bool firmware;     /* the guest starts with UEFI */
     bool system_error; /* and with an SError that waits for it */

@@ -165,8 +165,11 @@ static void put_interrupts(struct tree *tree, uint32_t processors)
           PLACE(GUEST_GICR, (uint64_t)processors * GICR_FRAME_SIZE));
     cells(tree, "phandle", 1, HANDLE_GIC);
     end(tree);
+}
 
-    /* Secure, non-secure, virtual, EL2's: the second and the third are there (QEMU virt). */
+/* Secure, non-secure, virtual, EL2's: the second and the third are there (QEMU virt). */
+static void put_timers(struct tree *tree)
+{
     begin(tree, "timer");
     text(tree, "compatible", "arm,armv8-timer");
     mark(tree, "always-on");
@@ -219,6 +222,9 @@ static void put_root(struct tree *tree, const struct guest_description *guest)
     put_processors(tree, guest->processors);
     put_firmware(tree, guest->by_smc);
     put_interrupts(tree, guest->processors);
+    if (!guest->timerless) {
+        put_timers(tree);
+    }
     put_devices(tree);
     end(tree);
     put(tree, END);

@@ -10,6 +10,7 @@ struct guest_description {
     uint32_t processors;
     uint64_t memory; /* bytes from GUEST_RAM_BASE on */
     bool by_smc;     /* PSCI's conduit; else HVC */
+    bool timerless;  /* nothing is said of the processors' timers */
     const char *boot_arguments;
 };
 

@@ -18,6 +18,7 @@
  *   calls=both|smccc|plain             which convention of hypercalls it serves
  *   timers=direct|message|none         how its synthetic timers tell of their expiry; none: neither
  *                                      they nor the reference page are there
+ *   timerless                          the guest is not told of the processor's own timer
  *   silent                             words that tell of its version and features are zero
  *   version=0xMMMMNNNN                 the highest version of VMBus it speaks
  *   system-error                       the guest begins with one pending (SError)
@@ -71,6 +72,7 @@ static void prepare_guest(void)
         .processors = wanted->processors,
         .memory = wanted->memory,
         .by_smc = wanted->conduit == CONDUIT_SMC,
+        .timerless = wanted->timerless,
         .boot_arguments = wanted->guest_command_line,
     };
 
