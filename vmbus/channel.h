@@ -24,9 +24,11 @@
 #include "vmbus/messages.h"
 #include "vmbus/vmbus.h"
 
-/* The bus lock guards what is not atomic, except where said. */
+/*
+ * The bus lock guards what is not atomic, except where said. What is used often comes first: within
+ * 128 bytes x86-64 names it with a byte, and a burst of packets touches two cache lines of it.
+ */
 struct vmbus_channel {
-    struct vmbus_offer offer; /* never changes */
     enum vmbus_channel_state state;
     unsigned
         references; /* the table's, the owner's, and those of code that has let go of the lock */
@@ -34,25 +36,24 @@ struct vmbus_channel {
     atomic_bool rescinded; /* or the connection ended */
 
     /* The open channel. Written by the owner's calls, at PASSIVE. */
-    atomic_bool live; /* rings are set up: events are delivered, signals sent */
-    struct work_item event_work;
-    _Atomic uint32_t *monitor; /* word to set `monitor_bit` in, or NULL: signal by hypercall */
-    uint32_t monitor_bit;
+    atomic_bool live;           /* rings are set up: events are delivered, signals sent */
+    bool open_pending;          /* OPEN_CHANNEL is on its way */
+    bool move_pending;          /* MODIFY_CHANNEL is */
+    uint32_t monitor_bit;       /* to set at `monitor` */
+    _Atomic uint32_t *monitor;  /* NULL: signal by hypercall */
     unsigned char *ring_memory; /* as long as it may have to be freed */
     uint32_t ring_pages;        /* of both rings with their control pages */
     uint32_t ring_gpadl;
-    struct ring_writer outgoing;
-    struct ring_reader incoming;
 
-    /* OPEN_CHANNEL on its way. */
-    bool open_pending;
     uint32_t open_id;
     uint32_t open_status;
-    struct event open_answered;
-
-    /* MODIFY_CHANNEL on its way. */
-    bool move_pending;
     uint32_t move_status;
+
+    struct vmbus_offer offer; /* never changes */
+    struct work_item event_work;
+    struct event open_answered;
+    struct ring_writer outgoing;
+    struct ring_reader incoming;
 };
 
 /* Rescinded, or without a connection. Any IRQL. */
