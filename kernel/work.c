@@ -61,8 +61,21 @@ static bool queue_remove(struct work_queue *queue, const struct work_item *item)
     return false;
 }
 
+/* A look without turning interrupts off: an item that an interrupt adds right behind it is seen by
+ * the next look. */
+static bool queue_has_items(struct work_item *const *first)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    struct work_item *item = *first;
+    atomic_signal_fence(memory_order_seq_cst);
+    return item != NULL;
+}
+
 static bool run_one(struct work_queue *queue)
 {
+    if (!queue_has_items(&queue->first)) {
+        return false; /* most looks end here */
+    }
     bool interrupts = arch_interrupts_disable();
     struct work_item *item = queue_take(queue);
 
@@ -144,16 +157,6 @@ bool passive_work_run_one(struct cpu *cpu)
 
     cpu->statistics.passive_items += ran;
     return ran;
-}
-
-/* A look without turning interrupts off: an item that an interrupt adds right behind it is seen by
- * the next look. */
-static bool queue_has_items(struct work_item *const *first)
-{
-    atomic_signal_fence(memory_order_seq_cst);
-    struct work_item *item = *first;
-    atomic_signal_fence(memory_order_seq_cst);
-    return item != NULL;
 }
 
 bool deferred_work_pending(const struct cpu *cpu)
