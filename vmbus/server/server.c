@@ -323,8 +323,13 @@ static void call_owners(struct vmbus_server *server)
 
 void server_settle(struct vmbus_server *server, enum irql previous)
 {
-    server_post(server);
-    call_owners(server);
+    /* A signal, which comes with every burst of packets, leaves nothing to do. */
+    if (server->queue_count != 0) {
+        server_post(server);
+    }
+    if (server->noticed != NULL) {
+        call_owners(server);
+    }
     /* Callbacks made while somebody else was posting, or their own calls, have posted already. */
     server_unlock(server, previous);
 }
