@@ -160,6 +160,13 @@ static inline uint32_t ring_writer_staged(const struct ring_writer *writer)
     return end - writer->committed;
 }
 
+/* False: no more than `limit` are staged. Sooner said than how many, and unless they go over the
+ * end of the area it is right to say true, too. */
+static inline bool ring_writer_may_stage_above(const struct ring_writer *writer, uint32_t limit)
+{
+    return writer->index - writer->committed > limit;
+}
+
 /* ---- receiving ---- */
 
 /*

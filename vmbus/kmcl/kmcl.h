@@ -91,10 +91,11 @@ enum kmcl_intake {
     INTAKE_FAILED,    /* until the channel is opened anew */
 };
 
-/* Why nothing more is to be taken. */
-#define INTAKE_ENDS_STOP   1u /* the state machine wants INTAKE_OFF */
-#define INTAKE_ENDS_FAILED 2u /* VmbChannelPacketFail(), or the ring is broken */
-#define INTAKE_ENDS_FULL   4u /* for now: KMCL_REPLIES_LIMIT */
+/* Why nothing more is to be taken: bits beside the count of what the driver owes. */
+#define INTAKE_ENDS_STOP   0x80000000u /* the state machine wants INTAKE_OFF */
+#define INTAKE_ENDS_FAILED 0x40000000u /* VmbChannelPacketFail(), or the ring is broken */
+#define INTAKE_ENDS_FULL   0x20000000u /* for now: KMCL_REPLIES_LIMIT */
+#define INTAKE_ENDS        (INTAKE_ENDS_STOP | INTAKE_ENDS_FAILED | INTAKE_ENDS_FULL)
 
 /* ---- packets ---- */
 
@@ -148,7 +149,8 @@ struct kmcl_incoming {
     uint32_t offset;              /* of the payload in the copy: behind extension and pipe header */
     uint32_t context_size;
     MDL *external;    /* what the extension describes, once it is mapped; servers only */
-    bool in_callback; /* [lock] the drain will look at it again, so it must not go */
+    bool in_callback; /* [lock] the drain will look at it again, so it must not go; of another than
+                         the spare one */
     _Alignas(8) unsigned char copy[];
 };
 
@@ -212,17 +214,18 @@ extern NTSTATUS (*kmcl_server_allocate)(VMBCHANNEL *channel);
 
 #define KMCL_CHANNEL_MAGIC 0x4b4d434cu
 
-/* Behind VMBCHANNEL. What packets touch comes first. */
+/*
+ * Behind VMBCHANNEL. What packets touch comes first, in three cache lines; then what else is used
+ * often: within 128 bytes x86-64 names it with a byte.
+ */
 struct kmcl_channel {
     uint32_t magic;
     enum kmcl_state state; /* [lock]; changed by kmcl_state_set() alone */
     const struct kmcl_role *role;
-    struct kmcl_server_channel *server; /* what a server has besides */
     struct spin_lock lock;
 
     bool flowing; /* [lock] packets may go out; completions may whenever there is a writer */
     bool is_pipe; /* [lock] */
-    _Atomic uint8_t intake_ends; /* [lock] INTAKE_ENDS_*; the drain looks without */
     atomic_bool at_passive;
     bool enabled;   /* [lock] VmbChannelEnable() without VmbChannelDisable() */
     bool paused;    /* [lock] what VmbChannelPause() and VmbChannelStart() want */
@@ -233,35 +236,48 @@ struct kmcl_channel {
     bool is_open;        /* [worker] the host has it open, or had until EvtChannelClosed returned */
     bool worker_running; /* [worker] */
     bool worker_again;   /* [worker] */
+    bool has_target;     /* [setup] */
+    /* Packets that this end takes beside those in band: GPA direct of a server, transfer pages of a
+     * client whose driver shared memory for them, otherwise in band again. */
+    uint16_t described_type;
 
     /* The outgoing side. */
     struct ring_writer *writer;    /* [lock] NULL: the host has no ring of ours */
     struct kmcl_send *queue_first; /* [lock] FIFO */
     struct kmcl_send *queue_last;  /* [lock] */
-    uint32_t replies_waiting;      /* [lock] bytes of incoming objects in it */
     uint32_t staging_limit; /* [lock] bytes in the ring that the host need not be told of at once: 0
                                outside of a drain at DISPATCH */
 
     /* The incoming side. */
+    uint32_t copy_size;          /* of incoming objects that are kept */
     struct ring_reader *reader;  /* [drain] */
-    struct kmcl_incoming *spare; /* [drain] for the next packet; also while it is delivered */
+    struct kmcl_incoming *spare; /* [drain], and changed under the lock while that is at work: for
+                                    the next packet, and until its delivery is over */
     struct kmcl_incoming *held;  /* [drain] deferred: to be delivered first of all */
     struct kmcl_incoming *incoming_free; /* [lock] */
     enum kmcl_intake intake;             /* [lock] */
-    _Atomic uint32_t outstanding;        /* [lock] INCOMING_OWNED; the drain looks without */
-    _Atomic uint32_t quota;
+    /* [lock] packets that are INCOMING_OWNED, and INTAKE_ENDS_*. The drain looks without the lock,
+     * once a packet: there seldom is any of this. */
+    _Atomic uint32_t intake_word;
+    uint32_t usual_type; /* of packets without a pipe's header or a driver's context; or none has it
+                            [worker] */
 
-    /* Packets that this end takes beside those in band: GPA direct of a server, transfer pages of a
-     * client whose driver shared memory for them, otherwise in band again. */
-    uint16_t described_type;
-    uint32_t copy_size;                         /* of incoming objects that are kept */
-    uint32_t packet_size;                       /* [setup] */
-    struct vmbus_channel *bus;                  /* [lock] the claimed offer, of a client */
+    uint32_t packet_size;      /* [setup] */
+    struct vmbus_channel *bus; /* [lock] the claimed offer, of a client */
+    uint32_t slots_wanted;     /* [lock] packet objects that count on a slot */
+    uint32_t header_capacity;  /* [setup] follows from packet_size and `external` */
+
+    PFN_VMB_CHANNEL_PROCESS_PACKET process_packet;           /* [setup] */
+    PFN_VMB_CHANNEL_PROCESSING_COMPLETE processing_complete; /* [setup] */
+    KMCL_CHANNEL_STATISTICS statistics;
+    void *pointer;
     struct kmcl_transaction_table transactions; /* [lock] */
     struct kmcl_packet *packets_free;           /* [lock] */
     uint32_t packets_live;                      /* [lock] of VmbPacketAllocate(), not yet freed */
-    uint32_t slots_wanted;                      /* [lock] packet objects that count on a slot */
-    struct kmcl_waiter *waiters;                /* [lock] */
+    _Atomic uint32_t quota;
+    uint32_t replies_waiting;           /* [lock] bytes of incoming objects in the queue */
+    struct kmcl_waiter *waiters;        /* [lock] */
+    struct kmcl_server_channel *server; /* what a server has besides */
     struct work_item drain_work;
 
     /* Life. */
@@ -288,32 +304,44 @@ struct kmcl_channel {
 
     /* Configuration [setup]. */
     struct kmcl_external_limits external;
-    uint32_t header_capacity; /* follows from these and packet_size */
     uint32_t context_size;
     uint32_t incoming_pages;
     uint32_t outgoing_pages;
     uint32_t init_flags;
     NTSTATUS failure; /* [worker] of the last attempt to open */
-    bool has_target;
     bool any_instance;
     GUID target_type;
     GUID target_instance;
     uint16_t sub_channel_index;
     PFN_VMB_CHANNEL_PNP_FAILURE pnp_failure;
-    PFN_VMB_CHANNEL_PROCESS_PACKET process_packet;
-    PFN_VMB_CHANNEL_PROCESSING_COMPLETE processing_complete;
     VMB_CHANNEL_STATE_CHANGE_CALLBACKS callbacks;
     const char *name;  /* the friendly one, if there is one */
     uint32_t warnings; /* lines so far */
     char friendly_name[KMCL_NAME_SIZE];
-    void *pointer;
-
-    KMCL_CHANNEL_STATISTICS statistics;
 };
 
 static inline VMBCHANNEL kmcl_channel_handle(struct kmcl_channel *channel)
 {
     return (VMBCHANNEL)(void *)channel;
+}
+
+/* One instruction each; a call of it would be longer. Lock held, or to read it [drain]. */
+static inline __attribute__((always_inline)) uint32_t
+kmcl_intake_word(const struct kmcl_channel *channel)
+{
+    return atomic_load_explicit(&channel->intake_word, memory_order_relaxed);
+}
+
+static inline __attribute__((always_inline)) void kmcl_intake_word_set(struct kmcl_channel *channel,
+                                                                       uint32_t word)
+{
+    atomic_store_explicit(&channel->intake_word, word, memory_order_relaxed);
+}
+
+/* Packets that the driver owes the completion of. */
+static inline uint32_t kmcl_outstanding(const struct kmcl_channel *channel)
+{
+    return kmcl_intake_word(channel) & ~INTAKE_ENDS;
 }
 
 static inline VMBPACKET kmcl_packet_handle(struct kmcl_packet *packet)
@@ -433,6 +461,32 @@ uint32_t kmcl_packet_object_size(const struct kmcl_channel *channel);
  * in-band part. */
 NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uint32_t length,
                              uint32_t flags, uint32_t foreign_flags);
+
+/* Whether it is more than a channel takes that is a pipe, or will be one. */
+static inline bool kmcl_is_too_long_for_pipe(const struct kmcl_channel *channel, uint32_t length)
+{
+    return length > KMCL_PIPE_PAYLOAD_LIMIT &&
+           (channel->is_pipe || (channel->init_flags & VMBUS_CHANNEL_INIT_FLAG_IS_PIPE) != 0);
+}
+
+/* Describes the in-band part. */
+static inline void kmcl_packet_describe(struct kmcl_packet *packet, const void *buffer,
+                                        uint32_t length, uint16_t flags)
+{
+    struct ring_packet_out *wire = &packet->send.wire;
+
+    wire->transaction_id = 0;
+    wire->type = RING_PACKET_DATA_INBAND;
+    wire->flags = flags;
+    wire->extension_length = 0;
+    wire->head_length = 0;
+    wire->payload_length = length;
+    wire->payload = buffer;
+}
+
+/* Both for VmbPacketSend(), with external data unless that is NULL. */
+NTSTATUS kmcl_packet_prepare_any(struct kmcl_packet *packet, const void *buffer, uint32_t length,
+                                 const MDL *mdl, uint32_t flags);
 
 /* Adds the ranges of a window of an MDL chain; length 0: to its end. */
 NTSTATUS kmcl_packet_add_mdl(struct kmcl_packet *packet, const MDL *mdl, uint32_t offset,

@@ -31,9 +31,10 @@ void kmcl_external_release(struct kmcl_incoming *incoming)
 /* One packet less is owed. Lock held. Returns whether the drain is to be started. */
 static bool count_down(struct kmcl_channel *channel)
 {
-    const uint32_t left = atomic_load_explicit(&channel->outstanding, memory_order_relaxed) - 1;
+    const uint32_t word = kmcl_intake_word(channel) - 1;
+    const uint32_t left = word & ~INTAKE_ENDS;
 
-    atomic_store_explicit(&channel->outstanding, left, memory_order_relaxed);
+    kmcl_intake_word_set(channel, word);
     if (left == 0 && channel->state == KMCL_SUSPENDING) {
         passive_work_queue(&channel->state_work);
     }
@@ -112,7 +113,7 @@ VOID VmbChannelPacketFail(VMBPACKETCOMPLETION PacketCompletionContext)
     const uint64_t id = incoming->packet.transaction_id;
     kmcl_external_release(incoming);
     enum irql level = spin_lock_acquire(&channel->lock);
-    atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FAILED, memory_order_relaxed);
+    kmcl_intake_word_set(channel, kmcl_intake_word(channel) | INTAKE_ENDS_FAILED);
     if (state_of(incoming) == INCOMING_OWNED) {
         (void)count_down(channel);
     }

@@ -46,7 +46,7 @@ bool kmcl_incoming_prepare(struct kmcl_channel *channel)
 
 void kmcl_incoming_recycle(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
 {
-    if (incoming->in_callback) {
+    if (incoming == channel->spare || incoming->in_callback) {
         atomic_store_explicit(&incoming->state, INCOMING_RELEASED, memory_order_release);
         return;
     }
@@ -59,27 +59,30 @@ void kmcl_incoming_recycle(struct kmcl_channel *channel, struct kmcl_incoming *i
     channel->incoming_free = incoming;
 }
 
-/* One of those that are kept for packets of usual size. */
-static __attribute__((noinline)) struct kmcl_incoming *find_spare(struct kmcl_channel *channel)
+/* Makes one of those that are kept for packets of usual size the spare one. */
+static void find_spare(struct kmcl_channel *channel)
 {
     enum irql level = spin_lock_acquire(&channel->lock);
-    struct kmcl_incoming *incoming = channel->incoming_free;
 
-    if (incoming != NULL) {
-        channel->incoming_free = (struct kmcl_incoming *)(void *)incoming->reply.next;
+    channel->spare = channel->incoming_free;
+    if (channel->spare != NULL) {
+        channel->incoming_free = (struct kmcl_incoming *)(void *)channel->spare->reply.next;
     }
     spin_lock_release(&channel->lock, level);
-    channel->spare = incoming != NULL ? incoming : kmcl_incoming_allocate(channel, 0);
-    return channel->spare;
 }
 
-/* An object for `size` bytes; usually the one that the packet before has left. [drain] */
-static inline struct kmcl_incoming *take_object(struct kmcl_channel *channel, uint32_t size)
+/* An object for `size` bytes. [drain] */
+static struct kmcl_incoming *take_object(struct kmcl_channel *channel, uint32_t size)
 {
-    if (size > channel->copy_size) {
-        return kmcl_incoming_allocate(channel, size);
+    if (size <= channel->copy_size) {
+        if (channel->spare == NULL) {
+            find_spare(channel);
+        }
+        if (channel->spare != NULL) {
+            return channel->spare;
+        }
     }
-    return channel->spare != NULL ? channel->spare : find_spare(channel);
+    return kmcl_incoming_allocate(channel, size);
 }
 
 static __attribute__((noinline)) void recycle(struct kmcl_channel *channel,
@@ -119,34 +122,31 @@ void kmcl_intake_discard(struct kmcl_channel *channel)
 
 /* ---- one batch ---- */
 
-static uint32_t outstanding(struct kmcl_channel *channel)
+static inline uint32_t intake_ends(struct kmcl_channel *channel)
 {
-    return atomic_load_explicit(&channel->outstanding, memory_order_relaxed);
+    return kmcl_intake_word(channel) & INTAKE_ENDS;
 }
 
 static bool quota_is_used_up(struct kmcl_channel *channel)
 {
-    return outstanding(channel) >= atomic_load_explicit(&channel->quota, memory_order_relaxed);
+    return kmcl_outstanding(channel) >= atomic_load_explicit(&channel->quota, memory_order_relaxed);
 }
 
-static unsigned intake_ends(struct kmcl_channel *channel)
-{
-    return atomic_load_explicit(&channel->intake_ends, memory_order_relaxed);
-}
-
+/* The first three are what the ring answers. */
 enum batch_end {
-    BATCH_GOES_ON,
-    BATCH_EMPTY,   /* nothing more in the ring */
-    BATCH_BUDGET,  /* others' turn */
-    BATCH_QUOTA,   /* the driver holds as much as it may */
-    BATCH_HELD,    /* the next packet is for PASSIVE */
-    BATCH_STOPPED, /* by VmbChannelPacketFail() or the state machine */
-    BATCH_BROKEN,  /* no more sense can be made of the ring */
+    BATCH_GOES_ON = RING_OK,
+    BATCH_EMPTY = RING_EMPTY,    /* nothing more in the ring */
+    BATCH_BROKEN = RING_CORRUPT, /* no more sense can be made of the ring */
+    BATCH_BUDGET = 16,           /* others' turn */
+    BATCH_QUOTA,                 /* the driver holds as much as it may */
+    BATCH_HELD,                  /* the next packet is for PASSIVE */
+    BATCH_STOPPED,               /* by VmbChannelPacketFail() or the state machine */
 };
 
 struct batch {
-    uint32_t delivered;
-    bool consumed; /* anything at all */
+    uint32_t budget;    /* packets that may still be taken, by all batches of a drain */
+    uint32_t delivered; /* less what was taken: so it is touched for what was taken and not meant
+                           for the driver, or deferred */
 };
 
 /* The callback has returned without being done with its packet. Returns whether the next may
@@ -163,8 +163,7 @@ settle_delivery(struct kmcl_channel *channel, struct kmcl_incoming *incoming, st
     incoming->in_callback = false;
     if (atomic_compare_exchange_strong_explicit(&incoming->state, &state, INCOMING_OWNED,
                                                 memory_order_acq_rel, memory_order_acquire)) {
-        atomic_store_explicit(&channel->outstanding, outstanding(channel) + 1,
-                              memory_order_relaxed);
+        kmcl_intake_word_set(channel, kmcl_intake_word(channel) + 1);
     } else if (state == INCOMING_DEFERRED) {
         channel->held = incoming;
         batch->delivered--;
@@ -175,18 +174,23 @@ settle_delivery(struct kmcl_channel *channel, struct kmcl_incoming *incoming, st
     return state != INCOMING_DEFERRED;
 }
 
-/* Calls the driver with a packet. [drain] Returns whether the next may follow. */
-static inline bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
-                           struct batch *batch)
+/* Calls the driver with a packet. Returns whether it was completed inside the callback, the usual
+ * case: then nobody else knows of it any more. [drain] */
+static inline bool call_driver(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                               uint32_t offset, uint32_t flags)
 {
-    incoming->in_callback = true;
     atomic_store_explicit(&incoming->state, INCOMING_DELIVERING, memory_order_relaxed);
     channel->process_packet(kmcl_channel_handle(channel), (VMBPACKETCOMPLETION)(void *)incoming,
-                            incoming->copy + incoming->offset, incoming->packet.payload_length,
-                            kmcl_incoming_flags(incoming));
-    batch->delivered++;
-    /* Completed inside the callback, the usual case: nobody else knows of it any more. */
-    if (atomic_load_explicit(&incoming->state, memory_order_acquire) != INCOMING_RELEASED) {
+                            incoming->copy + offset, incoming->packet.payload_length, flags);
+    return atomic_load_explicit(&incoming->state, memory_order_acquire) == INCOMING_RELEASED;
+}
+
+/* Delivers a packet of any kind. [drain] Returns whether the next may follow. */
+static bool deliver(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                    struct batch *batch)
+{
+    incoming->in_callback = true;
+    if (!call_driver(channel, incoming, incoming->offset, kmcl_incoming_flags(incoming))) {
         return settle_delivery(channel, incoming, batch);
     }
     incoming->in_callback = false;
@@ -216,33 +220,15 @@ static bool open_pipe_packet(struct kmcl_incoming *incoming)
     return true;
 }
 
-/* Not for this end, or not well-formed: costs this packet. Said once a channel. */
-static __attribute__((noinline)) enum batch_end drop(struct kmcl_channel *channel,
-                                                     struct kmcl_incoming *incoming)
-{
-    if (channel->statistics.PacketsDropped++ == 0) {
-        kmcl_warn(channel, "dropped a packet of type", incoming->packet.type);
-    }
-    keep_object(channel, incoming);
-    return BATCH_GOES_ON;
-}
-
-/* Any packet but a completion. */
-static inline enum batch_end take_data(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
-                                       struct batch *batch)
+/* Whether this end takes a packet that is no completion: else it is not for it, or not well-formed.
+ */
+static bool is_for_driver(struct kmcl_channel *channel, struct kmcl_incoming *incoming)
 {
     const uint16_t type = incoming->packet.type;
 
     incoming->offset = incoming->packet.extension_length;
-    if ((type != RING_PACKET_DATA_INBAND && type != channel->described_type) ||
-        (channel->is_pipe && !open_pipe_packet(incoming))) {
-        return drop(channel, incoming);
-    }
-    if (incoming->context_size > 0) {
-        memset(incoming->copy + incoming->capacity, 0, incoming->context_size);
-    }
-    channel->statistics.PacketsReceived++;
-    return deliver(channel, incoming, batch) ? BATCH_GOES_ON : BATCH_HELD;
+    return (type == RING_PACKET_DATA_INBAND || type == channel->described_type) &&
+           (!channel->is_pipe || open_pipe_packet(incoming));
 }
 
 /* A completion; `incoming`, which holds its payload, is NULL if there was no memory for that. */
@@ -259,36 +245,33 @@ static enum batch_end take_completion(struct kmcl_channel *channel, struct kmcl_
     if (packet == NULL) {
         channel->statistics.CompletionsUnknown++;
         kmcl_warn(channel, "completion of an unknown transaction:", in->transaction_id);
-    } else if (packet == &kmcl_tombstone) {
+        return BATCH_BROKEN;
+    }
+    if (packet == &kmcl_tombstone) {
         channel->statistics.CompletionsLate++;
-    } else {
-        const uint32_t length = incoming != NULL ? in->payload_length : 0;
-
-        channel->statistics.CompletionsReceived++;
-        packet->routine(kmcl_packet_handle(packet),
-                        length == in->payload_length ? STATUS_SUCCESS
-                                                     : STATUS_INSUFFICIENT_RESOURCES,
-                        length > 0 ? incoming->copy + in->extension_length : NULL, length);
+        return BATCH_GOES_ON;
     }
-    if (incoming != NULL) {
-        keep_object(channel, incoming);
-    }
-    return packet != NULL ? BATCH_GOES_ON : BATCH_BROKEN;
+    const uint32_t length = incoming != NULL ? in->payload_length : 0;
+    channel->statistics.CompletionsReceived++;
+    packet->routine(kmcl_packet_handle(packet),
+                    length == in->payload_length ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES,
+                    length > 0 ? incoming->copy + in->extension_length : NULL, length);
+    return BATCH_GOES_ON;
 }
 
 /*
- * Takes what cannot go the short way of take_next(): too large for the object at hand, or there is
+ * Takes what cannot go the short way of take_batch(): too large for the object at hand, or there is
  * none, or the quota is used up. BATCH_GOES_ON: *packet is taken, and kept in *incoming unless that
  * is NULL.
  */
-static __attribute__((noinline)) enum batch_end
-fetch(struct kmcl_channel *channel, struct ring_packet_in *packet, struct kmcl_incoming **incoming)
+static enum batch_end fetch(struct kmcl_channel *channel, struct ring_packet_in *packet,
+                            struct kmcl_incoming **incoming)
 {
     unsigned char *copy = NULL;
     enum ring_status status = ring_reader_peek(channel->reader, packet);
 
     if (status != RING_OK) {
-        return status == RING_EMPTY ? BATCH_EMPTY : BATCH_BROKEN;
+        return (enum batch_end)status;
     }
     const bool is_completion = packet->type == RING_PACKET_COMPLETION;
     if (!is_completion && quota_is_used_up(channel)) {
@@ -307,61 +290,97 @@ fetch(struct kmcl_channel *channel, struct ring_packet_in *packet, struct kmcl_i
     return BATCH_GOES_ON;
 }
 
-/* The usual packet goes from the ring to its place in one step. [drain] */
-static inline enum batch_end take_next(struct kmcl_channel *channel, struct batch *batch)
+/* Whatever comes next, in `incoming` already unless that is NULL. [drain] */
+static enum batch_end take_any(struct kmcl_channel *channel, struct kmcl_incoming *incoming,
+                               struct batch *batch)
 {
-    struct kmcl_incoming *incoming = channel->spare;
     struct ring_packet_in unkept;
-    struct ring_packet_in *packet = &unkept;
-    enum ring_status status = RING_TOO_LARGE;
-
-    if (incoming != NULL && !quota_is_used_up(channel)) {
-        packet = &incoming->packet;
-        status = ring_reader_next(channel->reader, incoming->copy, channel->copy_size, packet);
-    }
-    if (status == RING_TOO_LARGE) {
-        enum batch_end end = fetch(channel, packet, &incoming);
-
-        if (end != BATCH_GOES_ON) {
-            return end;
-        }
-    } else if (status != RING_OK) {
-        return status == RING_EMPTY ? BATCH_EMPTY : BATCH_BROKEN;
-    }
-    if (packet->type == RING_PACKET_COMPLETION) {
-        return take_completion(channel, incoming, packet);
-    }
-    return take_data(channel, incoming, batch);
-}
-
-/* Takes packets until something ends the batch. [drain] */
-static enum batch_end take_batch(struct kmcl_channel *channel, struct batch *batch,
-                                 unsigned *budget)
-{
-    const unsigned before = *budget;
-    struct kmcl_incoming *held = channel->held;
     enum batch_end end = BATCH_GOES_ON;
 
-    if (held != NULL && intake_ends(channel) == 0) {
-        channel->held = NULL;
-        batch->consumed = true;
-        end = deliver(channel, held, batch) ? BATCH_GOES_ON : BATCH_HELD;
-    }
-    for (; end == BATCH_GOES_ON; --*budget) {
-        if (intake_ends(channel) != 0) {
-            end = BATCH_STOPPED;
-            break;
-        }
-        if (*budget == 0) {
-            end = BATCH_BUDGET;
-            break;
-        }
-        end = take_next(channel, batch);
-        if (end != BATCH_GOES_ON && end != BATCH_HELD) {
-            break; /* and nothing was taken */
+    if (incoming == NULL) {
+        end = fetch(channel, &unkept, &incoming);
+        if (end != BATCH_GOES_ON) {
+            return end; /* and nothing was taken */
         }
     }
-    batch->consumed |= *budget != before;
+    const struct ring_packet_in *packet = incoming != NULL ? &incoming->packet : &unkept;
+    if (packet->type == RING_PACKET_COMPLETION) {
+        end = take_completion(channel, incoming, packet);
+    } else if (is_for_driver(channel, incoming)) {
+        if (incoming->context_size > 0) {
+            memset(incoming->copy + incoming->capacity, 0, incoming->context_size);
+        }
+        channel->statistics.PacketsReceived++;
+        return deliver(channel, incoming, batch) ? BATCH_GOES_ON : BATCH_HELD;
+    } else if (channel->statistics.PacketsDropped++ == 0) {
+        kmcl_warn(channel, "dropped a packet of type", packet->type); /* said once a channel */
+    }
+    batch->delivered -= end == BATCH_GOES_ON;
+    if (incoming != NULL) {
+        keep_object(channel, incoming);
+    }
+    return end;
+}
+
+/* The packet that was deferred, if there is one. [drain] */
+static enum batch_end take_held(struct kmcl_channel *channel, struct batch *batch)
+{
+    struct kmcl_incoming *held = channel->held;
+
+    if (held == NULL || intake_ends(channel) != 0) {
+        return BATCH_GOES_ON;
+    }
+    channel->held = NULL;
+    batch->budget--;
+    return deliver(channel, held, batch) ? BATCH_GOES_ON : BATCH_HELD;
+}
+
+/*
+ * Takes packets until something ends the batch. The usual packet goes the short way, in which
+ * little is looked at: it is in band, without a pipe's header or a driver's context, the object at
+ * hand holds it, and the driver, which owes nothing, completes it inside the callback; then that
+ * object takes the next one. [drain]
+ */
+static enum batch_end take_batch(struct kmcl_channel *channel, struct batch *batch)
+{
+    struct kmcl_incoming *incoming = channel->spare;
+    enum batch_end end = take_held(channel, batch);
+
+    while (end == BATCH_GOES_ON) {
+        enum ring_status status = RING_TOO_LARGE;
+
+        if (kmcl_intake_word(channel) != 0) {
+            if (intake_ends(channel) != 0) {
+                return BATCH_STOPPED;
+            }
+            if (quota_is_used_up(channel)) {
+                incoming = NULL;
+            }
+        }
+        if (incoming != NULL) {
+            status = ring_reader_next(channel->reader, incoming->copy, channel->copy_size,
+                                      &incoming->packet);
+        }
+        if (status == RING_OK && incoming->packet.type == channel->usual_type) {
+            channel->statistics.PacketsReceived++;
+            if (!call_driver(channel, incoming, incoming->packet.extension_length, 0)) {
+                incoming->offset = incoming->packet.extension_length;
+                end = settle_delivery(channel, incoming, batch) ? BATCH_GOES_ON : BATCH_HELD;
+                incoming = channel->spare;
+            }
+        } else if (status == RING_OK || status == RING_TOO_LARGE) {
+            end = take_any(channel, status == RING_OK ? incoming : NULL, batch);
+            if (end != BATCH_GOES_ON && end != BATCH_HELD) {
+                break; /* and nothing was taken */
+            }
+            incoming = channel->spare;
+        } else {
+            return (enum batch_end)status;
+        }
+        if (--batch->budget == 0 && end == BATCH_GOES_ON) {
+            return BATCH_BUDGET;
+        }
+    }
     return end;
 }
 
@@ -370,14 +389,17 @@ static enum batch_end take_batch(struct kmcl_channel *channel, struct batch *bat
 /* Decides what follows a batch. Lock held. Returns whether it is another one. */
 static bool choose_next(struct kmcl_channel *channel, enum batch_end end, bool passive)
 {
-    if ((intake_ends(channel) & INTAKE_ENDS_STOP) != 0) {
+    if (end == BATCH_BROKEN) {
+        kmcl_intake_word_set(channel, kmcl_intake_word(channel) | INTAKE_ENDS_FAILED);
+    }
+    const uint32_t ends = intake_ends(channel);
+    if ((ends & INTAKE_ENDS_STOP) != 0) {
         channel->intake = INTAKE_OFF;
         passive_work_queue(&channel->state_work);
         return false;
     }
-    if (intake_ends(channel) != 0) {
-        channel->intake =
-            (intake_ends(channel) & INTAKE_ENDS_FAILED) != 0 ? INTAKE_FAILED : INTAKE_BLOCKED;
+    if (ends != 0) {
+        channel->intake = (ends & INTAKE_ENDS_FAILED) != 0 ? INTAKE_FAILED : INTAKE_BLOCKED;
         return false;
     }
     if (end == BATCH_QUOTA) {
@@ -392,80 +414,88 @@ static bool choose_next(struct kmcl_channel *channel, enum batch_end end, bool p
         passive_work_queue(&channel->drain_work);
         return false;
     }
-    if (end == BATCH_BUDGET) {
-        channel->intake = INTAKE_IDLE;
-        return false;
-    }
-    /* Under the lock: an event that comes after the look finds INTAKE_IDLE. */
-    if (ring_reader_unmask(channel->reader)) {
-        return true;
-    }
     channel->intake = INTAKE_IDLE;
     return false;
 }
 
 /* Sends are published by the end of the batch, or when there is a good deal of them. Lock held. */
-static void start_staging(struct kmcl_channel *channel)
+static uint32_t staging_limit(const struct kmcl_channel *channel)
 {
-    channel->staging_limit = ring_writer_largest(channel->writer) / 4;
+    return ring_writer_largest(channel->writer) / 4;
 }
 
-/* INTAKE_RUNNING is set by the caller, for us. */
-static void drain(struct kmcl_channel *channel, bool passive)
-{
-    unsigned budget = KMCL_DRAIN_BUDGET;
-    bool again;
-    enum batch_end end;
-
-    do {
-        struct batch batch = {0, false};
-        struct kmcl_followup followup;
-
-        ring_reader_mask(channel->reader);
-        end = take_batch(channel, &batch, &budget);
-        if (ring_reader_publish(channel->reader)) {
-            kmcl_signal(channel);
-        }
-        if (batch.consumed && channel->processing_complete != NULL) {
-            channel->processing_complete(kmcl_channel_handle(channel), batch.delivered);
-        }
-        kmcl_followup_begin(&followup);
-        enum irql level = spin_lock_acquire(&channel->lock);
-        /* Publishing looks at the ring too. */
-        if (end == BATCH_BROKEN || channel->reader->fault.kind != RING_FAULT_NONE) {
-            atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FAILED,
-                                     memory_order_relaxed);
-            followup.broken = true;
-        }
-        again = choose_next(channel, end, passive);
-        channel->staging_limit = 0;
-        kmcl_queue_flush(channel, &followup);
-        if (again && !passive) {
-            start_staging(channel);
-        }
-        spin_lock_release(&channel->lock, level);
-        kmcl_followup_run(channel, &followup);
-    } while (again);
-    if (end == BATCH_BUDGET && !passive) {
-        channel->role->kick(channel);
-    }
-}
-
-/* Releases the lock. */
-static __attribute__((noinline)) void flush(struct kmcl_channel *channel, enum irql level)
+/* Moves what can be moved from the queue into the ring; `limit` is for what comes then. Releases
+ * the lock. */
+static __attribute__((noinline)) void flush(struct kmcl_channel *channel, uint32_t limit,
+                                            enum irql level)
 {
     struct kmcl_followup followup;
 
     kmcl_followup_begin(&followup);
     kmcl_queue_flush(channel, &followup);
+    channel->staging_limit = limit;
     spin_lock_release(&channel->lock, level);
     kmcl_followup_run(channel, &followup);
+}
+
+/* INTAKE_RUNNING is set by the caller, for us, and the limit of staging: 0 at PASSIVE. */
+static void drain(struct kmcl_channel *channel, uint32_t limit)
+{
+    struct batch batch = {.budget = KMCL_DRAIN_BUDGET};
+    bool again;
+    enum batch_end end;
+
+    do {
+        const uint32_t budget = batch.budget;
+
+        ring_reader_mask(channel->reader);
+        end = take_batch(channel, &batch);
+        if (ring_reader_publish(channel->reader)) {
+            kmcl_signal(channel);
+        }
+        if (channel->processing_complete != NULL && batch.budget != budget) {
+            channel->processing_complete(kmcl_channel_handle(channel),
+                                         batch.delivered + budget - batch.budget);
+            batch.delivered = 0;
+        }
+        /* Publishing looks at the ring too. */
+        if (end == BATCH_BROKEN || channel->reader->fault.kind != RING_FAULT_NONE) {
+            end = BATCH_BROKEN;
+            kmcl_break(channel);
+        }
+        enum irql level = spin_lock_acquire(&channel->lock);
+        /* Under the lock: an event that comes after the look finds INTAKE_IDLE. */
+        if (end == BATCH_EMPTY && intake_ends(channel) == 0) {
+            again = ring_reader_unmask(channel->reader);
+            if (!again) {
+                channel->intake = INTAKE_IDLE;
+            }
+        } else {
+            again = choose_next(channel, end, limit == 0);
+        }
+        channel->staging_limit = 0;
+        if (channel->queue_first != NULL) {
+            flush(channel, again ? limit : 0, level);
+            continue;
+        }
+        const bool signal = ring_writer_commit(channel->writer);
+        if (again) {
+            channel->staging_limit = limit;
+        }
+        spin_lock_release(&channel->lock, level);
+        if (signal) {
+            kmcl_signal(channel);
+        }
+    } while (again);
+    if (end == BATCH_BUDGET && limit != 0) {
+        channel->role->kick(channel);
+    }
 }
 
 void kmcl_event(void *context)
 {
     struct kmcl_channel *channel = context;
-    bool mine = false;
+    uint32_t limit = 0;
 
     enum irql level = spin_lock_acquire(&channel->lock);
     if (channel->intake == INTAKE_IDLE) {
@@ -475,17 +505,17 @@ void kmcl_event(void *context)
             passive_work_queue(&channel->drain_work);
         } else {
             channel->intake = INTAKE_RUNNING;
-            start_staging(channel);
-            mine = true;
+            limit = staging_limit(channel);
+            channel->staging_limit = limit;
         }
     }
     if (channel->queue_first != NULL) {
-        flush(channel, level);
+        flush(channel, channel->staging_limit, level);
     } else {
         spin_lock_release(&channel->lock, level);
     }
-    if (mine) {
-        drain(channel, false);
+    if (limit != 0) {
+        drain(channel, limit);
     }
 }
 
@@ -501,7 +531,7 @@ void kmcl_drain_work(void *context)
     }
     spin_lock_release(&channel->lock, level);
     if (mine) {
-        drain(channel, true);
+        drain(channel, 0);
     }
 }
 
@@ -510,10 +540,9 @@ void kmcl_intake_start(struct kmcl_channel *channel)
     enum irql level = spin_lock_acquire(&channel->lock);
 
     channel->flowing = true;
-    atomic_fetch_and_explicit(&channel->intake_ends, (uint8_t)~INTAKE_ENDS_STOP,
-                              memory_order_relaxed);
+    kmcl_intake_word_set(channel, kmcl_intake_word(channel) & ~INTAKE_ENDS_STOP);
     channel->intake = INTAKE_IDLE; /* or failed, as the first drain will find */
-    flush(channel, level);
+    flush(channel, 0, level);
     /* What came while nobody looked brought its signal then. */
     channel->role->kick(channel);
 }
@@ -523,7 +552,7 @@ bool kmcl_intake_stop(struct kmcl_channel *channel)
     enum irql level = spin_lock_acquire(&channel->lock);
 
     channel->flowing = false;
-    atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_STOP, memory_order_relaxed);
+    kmcl_intake_word_set(channel, kmcl_intake_word(channel) | INTAKE_ENDS_STOP);
     if (channel->intake != INTAKE_RUNNING) {
         channel->intake = INTAKE_OFF;
     }

@@ -224,8 +224,6 @@ NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uin
     if (packet == NULL) {
         return STATUS_INVALID_PARAMETER_1;
     }
-    const struct kmcl_channel *channel = packet->channel;
-    struct ring_packet_out *wire = &packet->send.wire;
     if (packet->state != PACKET_IDLE || packet->routine == NULL) {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
@@ -233,17 +231,8 @@ NTSTATUS kmcl_packet_prepare(struct kmcl_packet *packet, const void *buffer, uin
         (flags & (~(uint32_t)VMBUS_CHANNEL_FORMAT_FLAGS | foreign_flags)) != 0) {
         return STATUS_INVALID_PARAMETER;
     }
-    if (length > KMCL_PIPE_PAYLOAD_LIMIT &&
-        (channel->is_pipe || (channel->init_flags & VMBUS_CHANNEL_INIT_FLAG_IS_PIPE) != 0)) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    wire->transaction_id = 0;
-    wire->type = RING_PACKET_DATA_INBAND;
-    wire->flags = flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION;
-    wire->extension_length = 0;
-    wire->head_length = 0;
-    wire->payload_length = length;
-    wire->payload = buffer;
+    kmcl_packet_describe(packet, buffer, length,
+                         flags & VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION);
     return STATUS_SUCCESS;
 }
 
@@ -298,17 +287,16 @@ static NTSTATUS add_frames(struct kmcl_packet *packet, const uint64_t *frames, u
                                                           &packet->send.wire.head_length));
 }
 
-NTSTATUS VmbPacketSend(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,
-                       PMDL ExternalDataMdl, UINT32 Flags)
+NTSTATUS kmcl_packet_prepare_any(struct kmcl_packet *packet, const void *buffer, uint32_t length,
+                                 const MDL *mdl, uint32_t flags)
 {
-    struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
-    NTSTATUS status = kmcl_packet_prepare(packet, Buffer, BufferLength, Flags,
+    NTSTATUS status = kmcl_packet_prepare(packet, buffer, length, flags,
                                           VMBUS_CHANNEL_FORMAT_FLAG_FORCE_MDL_LENGTH);
 
-    if (status == STATUS_SUCCESS && ExternalDataMdl != NULL) {
-        status = kmcl_packet_add_mdl(packet, ExternalDataMdl, 0, 0, Flags);
+    if (status == STATUS_SUCCESS && mdl != NULL) {
+        status = kmcl_packet_add_mdl(packet, mdl, 0, 0, flags);
     }
-    return status == STATUS_SUCCESS ? kmcl_queue_packet(packet, true) : status;
+    return status;
 }
 
 NTSTATUS VmbPacketSendWithExternalMdl(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,

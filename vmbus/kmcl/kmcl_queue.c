@@ -87,7 +87,7 @@ static enum ring_status put(struct kmcl_channel *channel, struct kmcl_send *send
 }
 
 /* Whether the host must be signalled now. Lock held. */
-static bool commit_unless_staging(struct kmcl_channel *channel)
+static __attribute__((noinline)) bool commit_unless_staging(struct kmcl_channel *channel)
 {
     return ring_writer_staged(channel->writer) > channel->staging_limit &&
            ring_writer_commit(channel->writer);
@@ -179,10 +179,8 @@ void kmcl_queue_reply_ended(struct kmcl_channel *channel, struct kmcl_incoming *
     channel->replies_waiting -= size_of(incoming);
     kmcl_incoming_recycle(channel, incoming);
     if (channel->replies_waiting <= KMCL_REPLIES_LIMIT / 2 &&
-        (atomic_load_explicit(&channel->intake_ends, memory_order_relaxed) & INTAKE_ENDS_FULL) !=
-            0) {
-        atomic_fetch_and_explicit(&channel->intake_ends, (uint8_t)~INTAKE_ENDS_FULL,
-                                  memory_order_relaxed);
+        (kmcl_intake_word(channel) & INTAKE_ENDS_FULL) != 0) {
+        kmcl_intake_word_set(channel, kmcl_intake_word(channel) & ~INTAKE_ENDS_FULL);
         if (channel->intake == INTAKE_BLOCKED) {
             channel->intake = INTAKE_IDLE;
             channel->role->kick(channel);
@@ -256,7 +254,7 @@ void kmcl_queue_append(struct kmcl_channel *channel, struct kmcl_send *send, voi
     if (send->is_reply) {
         channel->replies_waiting += size_of(incoming_of(send));
         if (channel->replies_waiting > KMCL_REPLIES_LIMIT) {
-            atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FULL, memory_order_relaxed);
+            kmcl_intake_word_set(channel, kmcl_intake_word(channel) | INTAKE_ENDS_FULL);
         }
     }
 }
@@ -266,11 +264,12 @@ static __attribute__((noinline)) NTSTATUS not_sent(struct kmcl_packet *packet, b
                                                    enum ring_status status, enum irql level)
 {
     struct kmcl_channel *channel = packet->channel;
+    const uint32_t length = packet->send.wire.payload_length;
     struct kmcl_followup followup;
     NTSTATUS result = STATUS_SUCCESS;
 
     kmcl_followup_begin(&followup);
-    if (status == RING_TOO_LARGE) {
+    if (status == RING_TOO_LARGE || kmcl_is_too_long_for_pipe(channel, length)) {
         result = STATUS_INVALID_PARAMETER;
     } else if (!may_wait) {
         result = STATUS_BUFFER_OVERFLOW;
@@ -288,28 +287,78 @@ static __attribute__((noinline)) NTSTATUS not_sent(struct kmcl_packet *packet, b
     return result;
 }
 
-/* The usual packet: nothing waits before it, and there is room. */
-NTSTATUS kmcl_queue_packet(struct kmcl_packet *packet, bool may_wait)
+/* Tells the host of what is in the ring, unless a drain will. Releases the lock. */
+static inline void publish(struct kmcl_channel *channel, enum irql level)
+{
+    const bool signal = ring_writer_may_stage_above(channel->writer, channel->staging_limit) &&
+                        commit_unless_staging(channel);
+
+    spin_lock_release(&channel->lock, level);
+    if (signal) {
+        kmcl_signal(channel);
+    }
+}
+
+/* A packet that has been described. Releases the lock. */
+static __attribute__((noinline)) NTSTATUS send(struct kmcl_packet *packet, bool may_wait,
+                                               enum irql level)
 {
     struct kmcl_channel *channel = packet->channel;
     const bool is_done = packet->send.wire.flags == 0; /* the packet may be gone behind the lock */
     enum ring_status status = RING_FULL;
 
-    const enum irql level = spin_lock_acquire(&channel->lock);
     if (channel->flowing && channel->queue_first == NULL) {
         status = put_packet(channel, packet);
     }
     if (status != RING_OK) {
         return not_sent(packet, may_wait, status, level);
     }
-    const bool signal = commit_unless_staging(channel);
-    spin_lock_release(&channel->lock, level);
-    if (signal) {
-        kmcl_signal(channel);
-    }
+    publish(channel, level);
     if (is_done) {
         packet->routine(kmcl_packet_handle(packet), STATUS_SUCCESS, NULL, 0);
     }
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS kmcl_queue_packet(struct kmcl_packet *packet, bool may_wait)
+{
+    return send(packet, may_wait, spin_lock_acquire(&packet->channel->lock));
+}
+
+/*
+ * The usual packet goes the short way, which has little to look at: it is in band, wants no
+ * completion, nothing waits before it and there is room. What does not hold leads to the functions
+ * that find out what is to be done, or is wrong.
+ */
+NTSTATUS VmbPacketSend(VMBPACKET PacketObject, PVOID Buffer, UINT32 BufferLength,
+                       PMDL ExternalDataMdl, UINT32 Flags)
+{
+    struct kmcl_packet *packet = kmcl_packet_of(PacketObject);
+
+    if (packet == NULL) {
+        return STATUS_INVALID_PARAMETER_1;
+    }
+    if (packet->state == PACKET_IDLE && packet->routine != NULL && Buffer != NULL &&
+        BufferLength <= packet->payload_capacity && ExternalDataMdl == NULL &&
+        Flags <= VMBUS_CHANNEL_FORMAT_FLAG_WAIT_FOR_COMPLETION) {
+        kmcl_packet_describe(packet, Buffer, BufferLength, (uint16_t)Flags);
+    } else {
+        NTSTATUS status =
+            kmcl_packet_prepare_any(packet, Buffer, BufferLength, ExternalDataMdl, Flags);
+
+        if (status != STATUS_SUCCESS) {
+            return status;
+        }
+    }
+    struct kmcl_channel *channel = packet->channel;
+    const enum irql level = spin_lock_acquire(&channel->lock);
+    if (packet->send.wire.flags != 0 || !channel->flowing || channel->queue_first != NULL ||
+        channel->is_pipe || ring_writer_put(channel->writer, &packet->send.wire) != RING_OK) {
+        return send(packet, true, level);
+    }
+    channel->statistics.PacketsSent++;
+    publish(channel, level);
+    packet->routine(PacketObject, STATUS_SUCCESS, NULL, 0);
     return STATUS_SUCCESS;
 }
 

@@ -181,7 +181,7 @@ static bool stop_step(struct kmcl_channel *channel)
 
 static bool suspend_step(struct kmcl_channel *channel)
 {
-    if (channel->outstanding > 0) {
+    if (kmcl_outstanding(channel) > 0) {
         return false; /* the last completion queues us */
     }
     kmcl_state_set(channel, KMCL_PAUSED);
@@ -272,8 +272,10 @@ void kmcl_begin(struct kmcl_channel *channel, struct ring_reader *reader,
     enum irql level = spin_lock_acquire(&channel->lock);
 
     channel->is_pipe = is_pipe || (channel->init_flags & VMBUS_CHANNEL_INIT_FLAG_IS_PIPE) != 0;
+    channel->usual_type =
+        channel->is_pipe || channel->context_size > 0 ? UINT32_MAX : RING_PACKET_DATA_INBAND;
     channel->staging_limit = 0;
-    atomic_store_explicit(&channel->intake_ends, 0, memory_order_relaxed);
+    kmcl_intake_word_set(channel, kmcl_outstanding(channel));
     channel->reader = reader;
     channel->writer = writer;
     spin_lock_release(&channel->lock, level);
@@ -303,7 +305,7 @@ static void wait_for(struct kmcl_channel *channel, bool (*condition)(void *chann
         return;
     }
     kmcl_warn(channel,
-              "waits for packets that the driver has not completed:", channel->outstanding);
+              "waits for packets that the driver has not completed:", kmcl_outstanding(channel));
     (void)wait_until(condition, channel, WAIT_WITHOUT_LIMIT);
 }
 

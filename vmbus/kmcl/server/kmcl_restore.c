@@ -333,7 +333,8 @@ NTSTATUS VmbPacketRestore(VMBPACKET PacketObject, PVOID Buffer, ULONG BufferSize
     if (status != STATUS_SUCCESS) {
         return status;
     }
-    if (saved->extension_length > packet->header_capacity) {
+    if (saved->extension_length > packet->header_capacity ||
+        kmcl_is_too_long_for_pipe(channel, saved->payload_length)) {
         return STATUS_INVALID_PARAMETER; /* made with other limits */
     }
     if (saved->extension_length > 0) {

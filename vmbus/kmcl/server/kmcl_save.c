@@ -193,8 +193,7 @@ static uint32_t flags_of(const struct kmcl_channel *channel)
         return 0;
     }
     if (channel->is_open) {
-        failed = (atomic_load_explicit(&channel->intake_ends, memory_order_relaxed) &
-                  INTAKE_ENDS_FAILED) != 0;
+        failed = (kmcl_intake_word(channel) & INTAKE_ENDS_FAILED) != 0;
     }
     return failed ? KMCL_SAVED_OPEN | KMCL_SAVED_FAILED : KMCL_SAVED_OPEN;
 }

@@ -139,7 +139,9 @@ static NTSTATUS open(struct kmcl_channel *channel)
     kmcl_begin(channel, vmbus_server_incoming(server->bus), vmbus_server_outgoing(server->bus),
                (server->offer.flags & KMCL_SERVER_PIPE_FLAGS) != 0);
     if (server->has_restored && server->restored_failed) {
-        atomic_fetch_or_explicit(&channel->intake_ends, INTAKE_ENDS_FAILED, memory_order_relaxed);
+        enum irql level = spin_lock_acquire(&channel->lock);
+        kmcl_intake_word_set(channel, kmcl_intake_word(channel) | INTAKE_ENDS_FAILED);
+        spin_lock_release(&channel->lock, level);
     }
     server->has_restored = false;
     return STATUS_SUCCESS;
