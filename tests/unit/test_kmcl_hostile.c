@@ -413,6 +413,36 @@ static void answers_that_are_not_taken_cost_a_bounded_memory(void **state)
     driver_end(&driver);
 }
 
+/* As if another processor handled the events of room in the ring, until there is room enough. */
+static void make_room(struct driver *driver, UINT32 count)
+{
+    struct kmcl_channel *channel = (struct kmcl_channel *)(void *)driver->channel;
+    struct ring_reader *reader = host_incoming(RELID);
+    struct ring_packet_in packet;
+    UINT8 bytes[64];
+
+    (void)count;
+    while ((kmcl_intake_word(channel) & INTAKE_ENDS_FULL) != 0) {
+        while (ring_reader_next(reader, bytes, sizeof(bytes), &packet) == RING_OK) {
+        }
+        (void)ring_reader_publish(reader);
+        kmcl_event(channel);
+    }
+}
+
+/* Between the drain's leaving off and its look at what follows. */
+static void room_for_answers_that_comes_at_the_end_of_a_batch_is_noticed(void **state)
+{
+    struct driver driver = {0};
+
+    (void)state;
+    driver_start(&driver);
+    driver.on_batch = make_room;
+    assert_int_equal(ask_without_end(20000), 20000);
+    assert_int_equal(driver.packets, 20000);
+    driver_end(&driver);
+}
+
 /* ---- signals ---- */
 
 static void events_without_cause_deliver_nothing(void **state)
@@ -500,6 +530,7 @@ int main(void)
         kmcl_test(packets_that_are_not_for_a_client_are_dropped_and_counted),
         kmcl_test(a_flood_of_rubbish_is_bounded_work),
         kmcl_test(answers_that_are_not_taken_cost_a_bounded_memory),
+        kmcl_test(room_for_answers_that_comes_at_the_end_of_a_batch_is_noticed),
         kmcl_test(events_without_cause_deliver_nothing),
         kmcl_test(a_host_cannot_fill_the_console),
         kmcl_test(a_broken_channel_leaves_others_alone),

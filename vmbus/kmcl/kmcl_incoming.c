@@ -402,10 +402,10 @@ static bool choose_next(struct kmcl_channel *channel, enum batch_end end, bool p
         channel->intake = (ends & INTAKE_ENDS_FAILED) != 0 ? INTAKE_FAILED : INTAKE_BLOCKED;
         return false;
     }
+    if (end == BATCH_STOPPED || (end == BATCH_QUOTA && !quota_is_used_up(channel))) {
+        return true; /* that is over meanwhile */
+    }
     if (end == BATCH_QUOTA) {
-        if (!quota_is_used_up(channel)) {
-            return true; /* completed meanwhile */
-        }
         channel->intake = INTAKE_BLOCKED;
         return false;
     }
@@ -415,6 +415,7 @@ static bool choose_next(struct kmcl_channel *channel, enum batch_end end, bool p
         return false;
     }
     channel->intake = INTAKE_IDLE;
+    channel->role->kick(channel); /* BATCH_BUDGET */
     return false;
 }
 
@@ -487,9 +488,6 @@ static void drain(struct kmcl_channel *channel, uint32_t limit)
             kmcl_signal(channel);
         }
     } while (again);
-    if (end == BATCH_BUDGET && limit != 0) {
-        channel->role->kick(channel);
-    }
 }
 
 void kmcl_event(void *context)
