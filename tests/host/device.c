@@ -256,6 +256,26 @@ static const struct host_device_type *find_type(const char *name, size_t length)
     return NULL;
 }
 
+/* The type's name, or what the options say: a word, for commands name it. */
+static bool name_device(struct host_device *device, const char *options,
+                        const struct host_output *errors)
+{
+    char name[HOST_DEVICE_NAME_SIZE + 1]; /* shows what does not fit */
+
+    if (!host_option_value(options, "name", name, sizeof(name))) {
+        memcpy(device->name, device->type->name, strlen(device->type->name) + 1);
+        return true;
+    }
+    if (*name == '\0' || strlen(name) >= HOST_DEVICE_NAME_SIZE ||
+        name[strcspn(name, " \t")] != '\0') {
+        host_print(errors, "%s: name=%s: 1 to %u characters without blanks are needed",
+                   device->type->name, name, HOST_DEVICE_NAME_SIZE - 1);
+        return false;
+    }
+    memcpy(device->name, name, strlen(name) + 1);
+    return true;
+}
+
 struct host_device *host_device_create(HANDLE bus, const char *text,
                                        const struct host_output *events,
                                        const struct host_output *errors)
@@ -282,8 +302,9 @@ struct host_device *host_device_create(HANDLE bus, const char *text,
     device->bus = bus;
     device->events = *events;
     device->instance = type->instance;
-    if (!host_option_value(options, "name", device->name, sizeof(device->name))) {
-        memcpy(device->name, type->name, strlen(type->name) + 1);
+    if (!name_device(device, options, errors)) {
+        memory_free(device);
+        return NULL;
     }
     if (host_option_value(options, "instance", instance, sizeof(instance)) &&
         !parse_guid(instance, &device->instance)) {

@@ -29,6 +29,9 @@ static void what_cannot_be_made_is_said(void **state)
     refused("echo-sample,instance=12345678", "is no GUID");
     refused("echo-sample,instance=12345678-1234-1234-1234-12345678901g", "is no GUID");
     refused("echo-sample,instance=12345678-1234-1234-1234-1234567890123", "is no GUID");
+    refused("echo-sample,name=", "name=: 1 to 31 characters without blanks are needed");
+    refused("echo-sample,name=two words", "without blanks");
+    refused("echo-sample,name=12345678901234567890123456789012", "1 to 31 characters");
     for (unsigned n = 1; n <= 3; n++) {
         test_memory_fail(n);
         assert_null(host_create("echo-sample"));
