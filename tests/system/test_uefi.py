@@ -132,6 +132,12 @@ def test_firmware_that_does_not_end_its_services_gets_the_guest_back(host):
         guest.console.wait_for("trouble: the guest came back with an error", LIMIT)
 
 
+def test_firmware_with_5_level_page_tables_gets_the_guest_back(host):
+    with folder(host, "hello", "run=1", ("five_levels",)) as disk, start(*disk, extra=("-cpu", "max")) as guest:
+        guest.console.wait_for("Barebus cannot start: firmware runs with 5-level page tables", LIMIT)
+        guest.console.wait_for("trouble: the guest came back with an error", LIMIT)
+
+
 def test_an_image_above_4_gib(host):
     guest = boot(host, "exit=0xf4 test=memory", ("high",), memory="6G", status=0)
     says(guest, r"memory total=15\d{5} ")

@@ -24,4 +24,48 @@ uefi_entry:
     popq %rsi
     popq %rdi
     retq
+/*
+ * That can be done with paging off only, so outside of long mode: by way of the 32-bit code segment that EDK2's table has (CpuDxe,
+ * CpuGdt.c). Stack and code lie below 4 GiB.
+ */
+#define EDK2_CODE32 0x10
+#define CR0_PAGING  0x80000000
+#define CR4_LA57    0x1000
+
+    .globl enter_five_levels
+    .type enter_five_levels, @function
+enter_five_levels:
+    pushfq
+    pushq %rbx
+    cli
+    movl %cs, %ebx
+    leaq 1f(%rip), %rax
+    pushq $EDK2_CODE32
+    pushq %rax
+    lretq
+    .code32
+1:
+    movl %cr0, %eax
+    andl $~CR0_PAGING, %eax
+    movl %eax, %cr0
+    movl %cr4, %eax
+    orl $CR4_LA57, %eax
+    movl %eax, %cr4
+    movl %edi, %cr3
+    movl %cr0, %eax
+    orl $CR0_PAGING, %eax
+    movl %eax, %cr0
+    calll 2f
+2:
+    popl %eax
+    addl $(3f - 2b), %eax
+    pushl %ebx
+    pushl %eax
+    lretl
+    .code64
+3:
+    popq %rbx
+    popfq
+    retq
+
     .section .note.GNU-stack, "", @progbits

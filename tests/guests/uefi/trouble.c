@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "arch/x86_64/instructions.h"
 #include "boot/uefi_tables.h"
 #include "tests/guests/uefi/leftovers.h"
 
@@ -16,6 +17,9 @@
 #define NAME_SIZE 32u
 
 efi_status trouble_main(efi_handle image, struct efi_system_table *table);
+
+/* Goes on with 5-level page tables from `root` on. start.S */
+void enter_five_levels(uint64_t root);
 
 static struct efi_system_table *system;
 static struct efi_boot_services *services;
@@ -207,6 +211,21 @@ static void never_exit(void)
     services->exit_boot_services = exit_never;
 }
 
+/* The first of 512 parts of such a map is the whole of one of four levels. */
+static void five_levels(void)
+{
+    uint64_t root = FOUR_GIB - 1;
+
+    if (services->allocate_pages(EFI_ALLOCATE_MAX_ADDRESS, EFI_BOOT_SERVICES_DATA, 1, &root) !=
+        EFI_SUCCESS) {
+        say("trouble: no memory\r\n");
+        return;
+    }
+    uint64_t *table = memset((void *)(uintptr_t)root, 0, PAGE);
+    table[0] = control3_read() | 3;
+    enter_five_levels(root);
+}
+
 static char *leftover_pages;
 static void (*leave)(char *pages);
 
@@ -255,6 +274,7 @@ static const struct {
     {"hyperv_in_use", hyperv_in_use},
     {"hypercalls_locked", hypercalls_locked},
     {"hypercalls_in_the_way", hypercalls_in_the_way},
+    {"five_levels", five_levels},
     {"blt_only", blt_only},
     {"masks", masks},
     {"small_framebuffer", small_framebuffer},
