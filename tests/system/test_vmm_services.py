@@ -112,6 +112,27 @@ def test_the_time_is_set_and_a_step_arrives(host):
     no_complaints(guest)
 
 
+def test_a_sample_that_was_not_looked_at_for_long_is_as_old_as_it_is(host):
+    """The guest stands still for a second with a sample in its ring: its clock, which went on, is right, and stays as it is."""
+    def status(enough, what):
+        return guest.wait_figures("device timesync status", enough, what)
+
+    with start(host, devices=("timesync,interval=100",)) as guest:
+        for _ in range(3):  # see wait_for_quiet_samples()
+            wait_for_quiet_samples(guest, 4)
+            before = times_set(guest)
+            guest.command("stop")
+            asked = status(lambda told: told["state"] == "asked", "a sample to be on its way")
+            status(lambda told: told["host_time"] >= asked["host_time"] + 10000000, "a second to pass")
+            guest.command("continue")
+            status(lambda told: told["samples"] >= asked["samples"] + 2, "two samples to be answered")
+            if times_set(guest) == before:
+                break
+        else:
+            expect(False, "each time the guest took the sample's time for the present", guest)
+        guest.command("quit")
+
+
 def test_time_without_a_reference_arrives_too(host):
     began = time.time()
     with start(host, devices=("timesync,version=3.0",)) as guest:
