@@ -123,7 +123,7 @@ static bool is_reachable(const struct acpi_address *address)
             (address->space == ACPI_SPACE_IO && address->address <= UINT16_MAX));
 }
 
-/* The wide form if it says anything, else the port of old. */
+/* The 64-bit form of an address if it is usable, else the port that FADTs had before it. */
 static struct acpi_address choose(const struct acpi_address *wide, uint32_t port)
 {
     if (is_reachable(wide)) {

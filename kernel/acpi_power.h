@@ -34,7 +34,8 @@ struct acpi_power {
 /* Reads it out of the tables that acpi_initialise() found. IRQL_PASSIVE. */
 void acpi_power_read(struct acpi_power *power);
 
-/* The parts of it that look at bytes only. `fadt` has zeroes where the table was shorter. */
+/* The parts of it that look at bytes only, at any IRQL. `fadt` has zeroes where the table was
+ * shorter. */
 void acpi_power_take_fadt(struct acpi_power *power, const struct acpi_fadt *fadt);
 
 /*

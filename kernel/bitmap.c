@@ -69,7 +69,7 @@ uint64_t bitmap_next(const struct bitmap *map, uint64_t from)
 {
     uint64_t limit = map->bits;
 
-    /* Up, until a word has a member at or behind `from`; */
+    /* Up, until a word has a member at or behind `from`: */
     for (uint32_t level = 0; level < map->level_count && from < limit; level++) {
         uint64_t word = map->levels[level][from / WORD_BITS] >> from % WORD_BITS;
         if (word != 0) {

@@ -40,7 +40,8 @@ struct boot_info {
     uint32_t remark_count;
 };
 
-/* Copies a terminated string of at most `maximum` bytes into the command line. */
+/* Copies a string into the command line, up to its terminator or `maximum` bytes. What does not fit
+ * is cut, and remembered so. */
 void boot_info_command_line(struct boot_info *info, const char *text, size_t maximum);
 
 /* Something about the way of booting that whoever reads the console should know. `text` stays

@@ -23,22 +23,26 @@ struct clock_source {
 struct clock_event {
     const char *name;
     unsigned rating;
-    void (*arm)(uint64_t delay); /* one shot, 100 ns units from now; a second call replaces the
-                                    first; interrupts are off */
-    void (*disarm)(void);
+    /* One shot, `delay` 100 ns units from now; a second call replaces the first. Interrupts off. */
+    void (*arm)(uint64_t delay);
+    void (*disarm)(void); /* interrupts off */
 };
 
+/*
+ * The structures stay the caller's, unchanged until they are unregistered. A handful of each can be
+ * registered; one more panics. IRQL_PASSIVE.
+ */
 void clock_source_register(const struct clock_source *source);
 void clock_event_register(const struct clock_event *device);
 void clock_source_unregister(const struct clock_source *source);
 void clock_event_unregister(const struct clock_event *device);
 
 /* Whether there is any. Without an event device a wait polls the clock; without a source time
- * stands. */
+ * stands. Any IRQL. */
 bool clock_source_is_there(void);
 bool clock_event_is_there(void);
 
-/* Names of what is in use, for the boot report; "none". */
+/* Names of what is in use, for the boot report; "none" where there is nothing. Any IRQL. */
 const char *clock_source_name(void);
 const char *clock_event_name(void);
 
@@ -53,11 +57,11 @@ uint64_t clock_now(void);
 void clock_shared_with_host_register(uint64_t (*read)(void));
 bool clock_shared_with_host(uint64_t *now);
 
-/* A deadline `delay` from now, saturating. */
+/* A deadline `delay` from now, at most UINT64_MAX. Any IRQL. */
 uint64_t clock_after(uint64_t delay);
 
-/* A timer calls back once at IRQL_DISPATCH, never early. The memory is the caller's until it
- * expired or was cancelled. */
+/* A timer calls back once at IRQL_DISPATCH, never early. The memory is the caller's and must stay
+ * valid until the timer has expired or was cancelled. */
 struct timer {
     struct timer *next;
     uint64_t deadline;
@@ -67,9 +71,12 @@ struct timer {
 };
 
 void timer_initialise(struct timer *timer, void (*expired)(void *context), void *context);
-void timer_arm(struct timer *timer,
-               uint64_t deadline);      /* re-arming moves it; at or below DISPATCH */
-bool timer_cancel(struct timer *timer); /* false: it was not armed; at or below DISPATCH */
+
+/* `deadline` is a time of clock_now(); an armed timer is moved to it. At or below DISPATCH. */
+void timer_arm(struct timer *timer, uint64_t deadline);
+
+/* False: it was not armed; it may be calling back now. At or below DISPATCH. */
+bool timer_cancel(struct timer *timer);
 
 /* The interrupt handler of the clock event device calls this. IRQL_DEVICE. */
 void timers_interrupt(void);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* The command line as boot handed it over, words of `key` or `key=value` separated by blanks. Never
- * NULL. */
+ * NULL. All here at any IRQL. */
 const char *command_line(void);
 
 /* Whether `key` is there; its value (empty for a bare key) is copied, cut to `size` with a

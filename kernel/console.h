@@ -16,12 +16,13 @@ struct console_sink {
     bool busy; /* the console's own */
 };
 
-/* Shows the sink what the log memory holds, and from then on all that is written. For ever. */
+/* Shows the sink what the log memory holds, and from then on all that is written. The structure
+ * must stay valid for ever. Any IRQL. */
 void console_sink_register(struct console_sink *sink);
 
 /*
- * Lines end in "\r\n". Any IRQL, and in exceptions and panics: a sink that broke amid its work is
- * left out of what is written meanwhile.
+ * Lines end in "\r\n". Any IRQL, and in exceptions and panics: a sink whose own code raised the
+ * exception is not shown its report.
  */
 void console_write(const char *text, size_t length);
 

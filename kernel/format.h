@@ -15,7 +15,7 @@
 size_t format_text(char *out, size_t size, const char *format, va_list list)
     __attribute__((format(printf, 3, 0)));
 
-/* The same, of arguments. */
+/* The same, with the arguments themselves. */
 size_t format_into(char *out, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

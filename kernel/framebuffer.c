@@ -19,7 +19,7 @@ bool framebuffer_is_valid(const struct framebuffer *f)
            !__builtin_add_overflow(f->base, f->size, &end);
 }
 
-/* The upper bits of a colour, moved to where the mask has its bits; they are in one piece. */
+/* The upper bits of a colour, moved to where the mask has its bits, which are contiguous. */
 static uint32_t component(uint32_t mask, uint8_t value)
 {
     if (mask == 0) {

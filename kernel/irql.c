@@ -16,10 +16,10 @@ static enum irql level_of(const struct cpu *cpu)
 }
 
 /*
- * Choice of ours: so many items of deferred work run in a row before whoever was interrupted, or
- * lowered the level, goes on. Work that begets work, as a device does that answers each packet at
- * once, would keep main() from its turn for ever. What is left over runs at the next interrupt, the
- * next fall of the level or the next wait, which does not halt before.
+ * Choice of ours: at most this many items of deferred work run in a row before the code that was
+ * interrupted, or that lowered the level, goes on. Work that queues work again, for a device that
+ * answers each packet at once, would otherwise keep main() from ever running. The rest runs at the
+ * next interrupt, the next time the level falls, or the next wait, which does not halt before.
  */
 #define DEFERRED_ITEMS_IN_A_ROW 256u
 

@@ -25,12 +25,13 @@ struct spin_lock {
 
 void spin_lock_initialise(struct spin_lock *lock);
 
-/* Until the lock is the caller's: another processor has it. For spin_lock_acquire() alone. */
+/* Spins until the lock, which another processor holds, is the caller's. For spin_lock_acquire()
+ * alone. */
 void spin_lock_wait(struct spin_lock *lock);
 
 /*
- * At or below DISPATCH. The returned level goes to spin_lock_release(). Both are there to call and
- * to inline, as the compiler finds better: every packet passes through them.
+ * At or below DISPATCH. The returned level goes to spin_lock_release(). Both are defined here, so
+ * that the compiler may inline them where that pays: every packet passes through them.
  */
 inline enum irql spin_lock_acquire(struct spin_lock *lock)
 {

@@ -8,7 +8,7 @@
 /*
  * The usable memory of the machine, whatever order, overlap or nonsense the boot protocol's map
  * came with: whole pages, sorted, disjoint, never touching each other. What does not fit into the
- * table is left out, smallest pieces first.
+ * table is left out, smallest pieces first. An empty map is all zero. Used during start-up only.
  */
 #define MEMORY_MAP_RANGES 128u /* choice: QEMU and Hyper-V hand over fewer than 30 */
 

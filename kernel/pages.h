@@ -48,8 +48,7 @@ bool pages_are_allocated(uint64_t first_frame, uint64_t count);
 /* At or below DISPATCH. */
 void pages_statistics(struct pages_statistics *out);
 
-/* Memory is mapped one to one: an address and its guest physical address are the same number, in
- * one named place. */
+/* Memory is mapped one to one: an address and its guest physical address are the same number. */
 static inline uint64_t page_frame_of(const void *address)
 {
     return (uint64_t)(uintptr_t)address >> PAGE_SHIFT;

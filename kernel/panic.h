@@ -9,7 +9,8 @@
  */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A hook must not allocate, wait, or use VMBus. `message` is valid for the call. */
+/* A hook must not allocate, wait, or use VMBus. `message` is valid for the call. The structure must
+ * stay valid for ever. Registered at IRQL_PASSIVE. */
 struct panic_hook {
     struct panic_hook *next;
     void (*report)(const char *message);

@@ -44,7 +44,7 @@ bool text_screen_start(struct text_screen *screen, const struct framebuffer *fra
 /*
  * Writes text: line feeds, tabs to the next multiple of 8, long lines go on in the next one.
  * Carriage returns are left out. Below the last line a quarter of the screen is made free, and the
- * whole of it drawn once, at the end: many lines cost little more than one.
+ * whole of it drawn once, at the end: many lines cost little more than one. One call at a time.
  */
 void text_screen_write(struct text_screen *screen, const char *text, size_t length);
 

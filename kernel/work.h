@@ -18,10 +18,11 @@ struct work_item {
     atomic_bool queued;
 };
 
+/* Makes an item that is not queued. */
 void work_item_initialise(struct work_item *item, void (*run)(void *context), void *context);
 
-/* Runs the item at IRQL_DISPATCH, as soon as this processor falls below it; behind a long row of
- * other items perhaps only when it does so the next time, or waits. Any IRQL. */
+/* Runs the item at IRQL_DISPATCH as soon as this processor falls below that level; behind very many
+ * others perhaps only the next time that it does so, or waits. Any IRQL. */
 void deferred_work_queue(struct work_item *item);
 
 /* Runs the item at IRQL_PASSIVE, when main() or another passive item waits or ends. Any IRQL. */
