@@ -13,7 +13,7 @@ struct cpu;
 /* State of the processor this runs on (kernel/cpu.h). */
 struct cpu *arch_this_cpu(void);
 
-/* Turns interrupts off and returns whether they were on. */
+/* Turns interrupts off and returns whether they were on. All three at any IRQL. */
 bool arch_interrupts_disable(void);
 void arch_interrupts_restore(bool were_enabled);
 void arch_interrupts_enable(void);
@@ -42,11 +42,15 @@ _Noreturn void arch_exit(int status);
 /* Starts the machine over. Interrupts may be in any state. */
 _Noreturn void arch_restart(void);
 
-/* Raw console output, byte by byte; false if there is no device. */
+/* Raw console output, byte by byte. False: there is no device, or it stopped taking bytes. Any
+ * IRQL, interrupts off. */
 bool arch_console_write(const char *text, uint32_t length);
 
-/* Maps ordinary memory one to one, readable and writable, not executable. False: no page for a
- * table. */
+/*
+ * Maps ordinary memory one to one, readable and writable, not executable: whole pages, of which
+ * none is mapped yet. False: they are not so, or there is no page for a table; then none is mapped.
+ * Tables are never given back. At or below DISPATCH, one caller at a time, like all that follow.
+ */
 bool arch_map_memory(uint64_t base, uint64_t size);
 
 /*
@@ -62,7 +66,8 @@ enum arch_mapping {
 };
 bool arch_map_range(uint64_t base, uint64_t size, enum arch_mapping mapping);
 
-/* Makes one page, mapped already, executable and read-only (the hypercall page). */
+/* Makes one page, mapped already, executable and read-only (the hypercall page). False: it is not
+ * mapped, or there is no page for a table. */
 bool arch_map_executable(uint64_t address);
 
 #endif

@@ -54,32 +54,35 @@ enum hv_register {
     HV_REGISTER_STIMER0_CONFIG = HV_REGISTER_SINT0 + 16,
     HV_REGISTER_COUNT = HV_REGISTER_STIMER0_CONFIG + 8,
 };
+/* Of this processor. One that discovery does not announce must not be touched: the access faults on
+ * x86-64. Any IRQL. */
 uint64_t arch_hv_register_read(enum hv_register name);
 void arch_hv_register_write(enum hv_register name, uint64_t value);
 
 /*
  * Makes hypercalls possible (x86-64: the hypercall page; ARM64: nothing to do) once the guest OS ID
  * is set, and undoes it. False: the hypervisor did not take it; `why` then points to a constant
- * text.
+ * text. IRQL_PASSIVE.
  */
 bool arch_hypercall_enable(const char **why);
 void arch_hypercall_disable(void);
 
 /* Enters the hypervisor; control word, then input and output as the control word says (addresses,
- * or fast parameters). */
+ * or fast parameters). Returns the result word (TLFS, "Hypercall Outputs"). Only while enabled. Any
+ * IRQL. */
 uint64_t arch_hypercall(uint64_t control, uint64_t input, uint64_t output);
 
 /*
  * The interrupt of a SINT: attaches the handler (IRQL_DEVICE, end of interrupt is done by the
  * architecture) and returns the number to write into the SINT or the timer's direct-mode field; 0
  * if there is none left. VMBus's SINT comes first: on ARM64 the machine's tables name its
- * interrupt.
+ * interrupt. IRQL_PASSIVE.
  */
 uint32_t arch_synic_interrupt_attach(void (*handler)(void *context), void *context);
 void arch_synic_interrupt_detach(uint32_t number);
 
 /* The counter that the reference TSC page scales (TSC, or the virtual counter), read in program
- * order. */
+ * order. Any IRQL. */
 uint64_t arch_reference_counter(void);
 
 #endif

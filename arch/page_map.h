@@ -10,11 +10,11 @@
 /* Addresses below are never mapped. */
 #define PAGING_NULL_END 4096u
 
-/* Maps device registers one to one, uncached; what is mapped already stays. False: no page for a
- * table. */
+/* Maps device registers one to one, uncached, in whole pages; what is mapped already stays as it
+ * is. False: no page for a table, or an address that no map reaches. IRQL_PASSIVE. */
 bool paging_map_device(uint64_t address, uint64_t size);
 
-/* Where an address lies, for the exception report. */
+/* Where an address lies, for the exception report. Any IRQL. */
 bool paging_on_stack(uint64_t address, uint64_t size);
 bool paging_on_stack_guard(uint64_t address);
 /* The stack pointer, or the end of the stack if it ran past that. */

@@ -15,11 +15,12 @@
 #include "kernel/log.h"
 #include "kernel/pages.h"
 
-/* Above what a kernel finds by itself; the page above the register, which exits. */
+/* The page is better than any clock of a processor; the register, which costs an exit, than one
+ * whose frequency may have to be measured (x86-64), not than one that tells it (ARM64). */
 #define RATING_REFERENCE_PAGE    300u
 #define RATING_REFERENCE_COUNTER 250u
 
-/* Choice of ours: a counter of 100 ns units that stands still over so many reads, each of them an
+/* Choice of ours: a counter of 100 ns units that does not move in this many reads, each of them an
  * exit, is broken. */
 #define SELF_TEST_READS 1000u
 

@@ -13,12 +13,13 @@ enum hv_presence {
     HV_PRESENT,
 };
 
+/* From the end of INIT_HYPERVISOR to the exit. All here at any IRQL. */
 enum hv_presence hv_presence(void);
 
-/* One line that says why it is not HV_PRESENT. Empty if it is. */
+/* One line that says why it is not HV_PRESENT, a constant text. Empty if it is. */
 const char *hv_presence_reason(void);
 
-/* The VP index of this processor, which VMBus messages name. */
+/* The VP index of this processor, which VMBus messages name. 0 where there is no interface. */
 uint32_t hv_vp_index(void);
 
 /* Counters a user can read at run time. */

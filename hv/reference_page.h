@@ -15,8 +15,8 @@
 
 /*
  * Choice of ours: a host changes the page when it migrates the guest or its own clock is
- * disciplined, never twice while a processor reads 24 bytes. Who sees it change so often does not
- * wait for it to settle.
+ * disciplined, never twice while a processor reads 24 bytes. If it changes during each of this many
+ * reads it is not waited for any longer.
  */
 #define HV_REFERENCE_PAGE_ATTEMPTS 8u
 

@@ -21,13 +21,14 @@ struct hv_message {
 
 /* The one user of the VMBus SINT. */
 struct hv_synic_client {
-    void (*message)(void *context,
-                    const struct hv_message *message); /* IRQL_DISPATCH, in order of arrival */
-    void (*event)(void *context, uint32_t flag);       /* IRQL_DEVICE; flag 1..2047 */
+    /* In order of arrival; `message` is valid for the call. IRQL_DISPATCH. */
+    void (*message)(void *context, const struct hv_message *message);
+    /* Flag 1 to HV_EVENT_FLAGS_COUNT - 1. IRQL_DEVICE. */
+    void (*event)(void *context, uint32_t flag);
     void *context;
 };
 
-/* Whether this processor's SynIC is up. */
+/* Whether this processor's SynIC is up. Any IRQL. */
 bool hv_synic_available(void);
 
 /* Attaches the client; the structure stays the caller's and must stay valid. False: there is no

@@ -70,7 +70,7 @@ static bool map_blocks(uint64_t base, uint64_t size)
     return true;
 }
 
-/* The processor's walks of tables come to see what was stored. */
+/* Makes what was stored visible to the processor's walks of the tables. */
 static void finish(void)
 {
     __asm__ volatile("dsb sy; isb" : : : "memory");

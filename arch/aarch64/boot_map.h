@@ -20,8 +20,8 @@
  */
 uint64_t boot_map_build(void);
 
-/* Map the blocks that the range touches, as ordinary memory or as device registers. False: there is
- * no table left, or the address is out of reach. */
+/* Map the blocks that the range (bytes) touches, as ordinary memory or as device registers. False:
+ * there is no table left, or the address is out of reach. Before arch_initialise_memory(). */
 bool boot_map_memory(uint64_t base, uint64_t size);
 bool boot_map_device(uint64_t address);
 

@@ -6,7 +6,7 @@
 
 /*
  * Calls of a hypervisor or of firmware: the registers that carry arguments and results, which are
- * all that a call may change (Arm DEN 0028, "SMC Calling Convention").
+ * all that a call may change (Arm DEN 0028, "SMC Calling Convention"). Any IRQL.
  */
 struct call_registers {
     uint64_t x[18];

@@ -19,8 +19,8 @@
 #define SEMIHOSTING_APPLICATION UINT64_C(0x20026)
 
 /*
- * By PSCI, whose conduit ACPI names where there is no device tree; so the rest that it tells of the
- * machine is taken here as well.
+ * Power is PSCI's, whose conduit ACPI names where there is no device tree. So what else ACPI tells
+ * of the machine is taken here as well.
  */
 void arch_initialise_power(const struct boot_info *info)
 {
@@ -49,8 +49,8 @@ static void exit_by_semihosting(int status)
 
 /*
  * `exit=semihosting` asks a debugger or an emulator to end with the status. Where nobody serves
- * that, the instruction is an exception, and its panic comes here again. Else the machine is
- * powered off, which takes no argument: a host of ours finds the status where it would be.
+ * that, the instruction is an exception, and its panic comes here again. Otherwise the machine is
+ * powered off: PSCI has no argument for that, and tests/el2 finds the status where it would be.
  */
 _Noreturn void arch_exit(int status)
 {

@@ -11,7 +11,7 @@
 
 /*
  * Calls firmware by the conduit of the platform with a function number and one argument (Arm DEN
- * 0028, "SMC Calling Convention"). FIRMWARE_NOT_SUPPORTED where there is no conduit.
+ * 0028, "SMC Calling Convention"). FIRMWARE_NOT_SUPPORTED where there is no conduit. Any IRQL.
  */
 struct call_registers firmware_call(uint32_t function, uint64_t argument);
 

@@ -131,7 +131,7 @@ static void start_interface(void)
     interrupt_interface_enable_write(interrupt_interface_enable_read() | INTERFACE_BY_REGISTERS);
     interrupt_priority_mask_write(PRIORITY_LOWEST);
     interrupt_binary_point_write(0);
-    interrupt_interface_control_write(0); /* an end of interrupt is all of it */
+    interrupt_interface_control_write(0); /* one write ends and deactivates an interrupt */
     interrupt_group_enable_write(1);
 }
 

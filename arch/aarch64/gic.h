@@ -12,7 +12,8 @@ bool gic_present(void);
 void gic_enable(uint32_t number, bool edge);
 void gic_disable(uint32_t number); /* and what is pending of it is forgotten */
 
-/* The interrupt that is to be served now; false: none any more. IRQL_DEVICE. */
+/* The interrupt that is to be served now; false: none any more. Each one ends with
+ * gic_end_of_interrupt(), behind its handler. IRQL_DEVICE. */
 bool gic_acknowledge(uint32_t *number);
 void gic_end_of_interrupt(uint32_t number);
 

@@ -128,7 +128,7 @@ uint64_t arch_hv_register_read(enum hv_register name)
     return known ? answer.low : 0;
 }
 
-/* A write that is refused shows where it matters: what is written is read back there. */
+/* A refused write is noticed where it matters: there the caller reads the register back. */
 void arch_hv_register_write(enum hv_register name, uint64_t value)
 {
     const uint64_t words[5] = {HV_PARTITION_SELF, HV_VP_SELF, register_number(name), 0, value};

@@ -24,10 +24,10 @@ static inline bool interrupt_is_private(uint32_t number)
  */
 bool interrupt_attach(uint32_t number, bool edge, void (*run)(void *context), void *context);
 
-/* Gives it back; none comes any more. */
+/* Gives it back; none comes any more. IRQL_PASSIVE. */
 void interrupt_detach(uint32_t number);
 
-/* Called by vectors.S. */
+/* Called by vectors.S, interrupts off. */
 void interrupt_dispatch(void);
 
 #endif

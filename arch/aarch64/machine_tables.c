@@ -169,7 +169,7 @@ static size_t package_length(const uint8_t *aml, size_t size)
     return length;
 }
 
-/* The innermost device around a place: the one of which it is inside that begins last. */
+/* The innermost device that a place lies in: of those around it the one that begins last. */
 static bool device_around(const uint8_t *aml, size_t size, size_t place, size_t *first,
                           size_t *length)
 {

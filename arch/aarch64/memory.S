@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The four functions of memory that compilers call by themselves, in the place of the C library's: interrupt handlers use
- * them, and the vector registers belong to whoever was interrupted. Units of 16 bytes, the rest bit by bit of the length.
+ * them, and the vector registers belong to whoever was interrupted. 16 bytes at a time, then 8, 4, 2 and 1 as the bits of the
+ * length say.
  * Memory that is not device memory may be accessed at any address.
  */
     .section .text.memory, "ax"

@@ -4,8 +4,8 @@
 
     .section .text.mmu, "ax"
 
-/* With the MMU off instructions come from memory itself: what caches have of this code, if it was loaded by a processor, must be
- * there. x3 and x4 are lost. */
+/* With the MMU off instructions come from memory itself: what caches hold of this code, which a processor may have written, goes
+ * there first. x3 and x4 are lost. */
     .macro clean_code
     adr x3, code_start
     adr x4, code_end

@@ -38,8 +38,8 @@
 uint64_t mmu_control(void);
 
 /*
- * Changes to the tables at `root`, by way of no map at all: what the processor knows of the old map
- * is forgotten in between. `control` is mmu_control(). Start code calls both with the MMU off as
+ * Changes to the tables at `root`. The MMU is off in between, while what the processor knows of the
+ * old map is forgotten. `control` is mmu_control(). Start code calls both with the MMU off as
  * well. Interrupts are off.
  */
 void mmu_use(uint64_t root, uint64_t control);

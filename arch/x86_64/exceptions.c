@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Exceptions end the guest: nothing here causes one on purpose. This prints what the one who looks
- * for the cause needs. */
+/* Exceptions end the guest: nothing here causes one on purpose. This prints what it takes to find
+ * the cause. */
 #include "arch/x86_64/exceptions.h"
 
 #include <inttypes.h>

@@ -22,8 +22,8 @@
  */
 uint32_t interrupt_vector_allocate(void (*run)(void *context), void *context);
 
-/* Gives it back. Its source must be masked; what still arrives is counted as unexpected and
- * dropped. */
+/* Gives it back. Its source must be masked; what still arrives is reported as unexpected and
+ * dropped. IRQL_PASSIVE. */
 void interrupt_vector_free(uint32_t vector);
 
 /* arch/x86_64/interrupt_entry.S: the entry of vector n lies INTERRUPT_ENTRY_SIZE bytes behind that
@@ -31,7 +31,7 @@ void interrupt_vector_free(uint32_t vector);
 #define INTERRUPT_ENTRY_SIZE 8u
 extern const char interrupt_entries[];
 
-/* Called by the entries. */
+/* Called by the entries, interrupts off. */
 void interrupt_dispatch(uint64_t vector);
 
 #endif

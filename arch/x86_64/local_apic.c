@@ -96,8 +96,8 @@ static void mask_local_sources(void)
     }
 }
 
-/* An interrupt that whoever ran before took and never ended would hold back all of its priority and
- * below. */
+/* An interrupt that was taken before this guest ran, and never ended, would hold back all others of
+ * its priority and below. */
 static void end_what_is_in_service(void)
 {
     for (unsigned word = 0; word < 8; word++) {

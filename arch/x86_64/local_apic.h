@@ -13,7 +13,7 @@ bool local_apic_present(void);
 void local_apic_end_of_interrupt(void);
 
 /* The timer counts down once at the processor's timer frequency over LOCAL_APIC_TIMER_DIVISOR and
- * raises `vector`. */
+ * raises `vector`. Only where a local APIC is present. Any IRQL. */
 #define LOCAL_APIC_TIMER_DIVISOR 16u
 void local_apic_timer_enable(uint32_t vector);
 void local_apic_timer_start(uint32_t ticks); /* 0 stops it */

@@ -13,9 +13,8 @@
 #define ENTRY_ADDRESS       UINT64_C(0x000ffffffffff000)
 
 /*
- * An entry chooses one of eight memory types by three of its bits; the type with write-through
- * alone is not used for what it is after a reset, but for the framebuffer: write-combining (Intel
- * SDM volume 3, "Page Attribute Table").
+ * Three bits of an entry select one of eight memory types (Intel SDM volume 3, "Page Attribute
+ * Table"). The one that write-through alone selects is made write-combining, for the framebuffer.
  */
 #define ENTRY_WRITE_COMBINING  ENTRY_WRITE_THROUGH
 #define MSR_MEMORY_TYPES       0x277u

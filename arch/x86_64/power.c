@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Off and on again. In this order what there is: for the first ACPI, then firmware; for the second
- * ACPI's reset register, then a processor that cannot go on.
+ * Switches the machine off, or restarts it, by the first way it has. Off: ACPI, then firmware.
+ * Restart: ACPI's reset register, then an exception that the processor cannot serve.
  */
 #include "arch/x86_64/power.h"
 
@@ -14,8 +14,8 @@
 #include "kernel/clock.h"
 #include "kernel/log.h"
 
-/* Choices: how long a machine may take to do what a register asks for, and how often a clock that
- * may stand still is read at the most. */
+/* Choices: how long a machine may take to do what a register asks for; and how often the clock is
+ * read at the most, since it may stand still. */
 #define REGISTER_LIMIT (CLOCK_SECOND)
 #define READS_MAXIMUM  10000000u
 
@@ -112,7 +112,7 @@ static void acpi_power_off(void)
 /* Firmware runs with its own memory mapped as it is while boot services run. */
 static void firmware_power_off(void)
 {
-    bool mapped = firmware.power_off != NULL;
+    bool mapped = true;
 
     for (uint32_t i = 0; mapped && i < firmware.count; i++) {
         const struct memory_range *range = &firmware.ranges[i];

@@ -17,7 +17,7 @@
 /* Choice: below everything a hypervisor offers. */
 #define RATING 100u
 
-/* Choice: what is slower is no frequency of such a device, and counts as not known. */
+/* Choice: a frequency below this is not believed, and counts as not known. */
 #define PLAUSIBLE_MINIMUM MHZ
 
 #define KHZ UINT64_C(1000)
@@ -43,18 +43,18 @@
 #define PIT_START             0xffffu
 #define PIT_WATCH             11932u /* ticks, 10 ms */
 
-/* Choice: reads of the timer, a microsecond each at the least, before it counts as dead if it moves
- * too slowly, or not at all. */
+/* Choices: reads of the timer, a microsecond each at least, after which it counts as dead if it
+ * moved too slowly, or not at all. */
 #define PIT_READS_MAXIMUM  100000u
 #define PIT_STANDING_READS 100u
 
 /*
- * Reading a device is an exit or more, and a hypervisor that is busy may take the processor away
- * for long in the middle of one. So each reading stands between two of the clock it is compared
- * with, and what passes between these two is its uncertainty.
+ * Reading a device is an exit or more, and a busy hypervisor may take the processor away for long
+ * in the middle of one. So each reading stands between two of the clock it is compared with, and
+ * what passes between these two is its uncertainty.
  *
- * Choices: a measurement is good enough if it is uncertain by this part at most; the best of this
- * many has to do if none is.
+ * Choices: a measurement is good enough if its uncertainty is at most 1 / UNCERTAINTY_PART of it;
+ * if none of MEASUREMENTS is, the best of them is taken.
  */
 #define UNCERTAINTY_PART 50u
 #define MEASUREMENTS     16u
