@@ -64,7 +64,9 @@ struct balloon_statistics {
 
 void balloon_statistics(struct balloon_statistics *out); /* IRQL_PASSIVE */
 
-enum balloon_state balloon_state(void);
+enum balloon_state balloon_state(void); /* IRQL_PASSIVE */
+
+/* A printable name; "unknown" for what is no state. Any IRQL. */
 const char *balloon_state_name(enum balloon_state state);
 
 /* Prints the driver's state and its counters. IRQL_PASSIVE. */

@@ -182,7 +182,7 @@ static void channel_post_started(VMBCHANNEL channel)
 static void channel_suspended(VMBCHANNEL channel)
 {
     (void)channel;
-    /* It closes by itself: whoever closes it too, amid its closing, would wait for himself. */
+    /* The channel is closing already: work that disables it meanwhile would wait for itself. */
     passive_work_cancel(&balloon.give_up_work);
     if (balloon.state == BALLOON_INFLATING) {
         balloon.statistics.requests_partial++;

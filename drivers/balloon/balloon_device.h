@@ -7,7 +7,7 @@
  *
  * All of it but the functions marked so runs at IRQL_PASSIVE and never waits: packets (the channel
  * is set to passive processing), state callbacks, and the work that a timer or a message that left
- * queues. So one thing happens after the other, and no lock is needed.
+ * queues. So these run one after the other, and no lock is needed.
  */
 
 #include <stdatomic.h>

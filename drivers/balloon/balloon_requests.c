@@ -119,7 +119,8 @@ static void reply_later(enum balloon_state state)
     timer_arm(&balloon.reply_timer, balloon.reply_at);
 }
 
-/* A host that asks for something new amid a list of returned pages gave the rest of it up. */
+/* A host that asks for something new in the middle of a list of returned pages has given up the
+ * rest of the list. */
 static void end_unfinished_list(void)
 {
     if (balloon.state == BALLOON_DEFLATING) {

@@ -4,7 +4,7 @@
 
 /*
  * Answers the host's heartbeats, so that it knows that this guest's interrupts and deferred work
- * run. It starts by itself (INIT_DRIVERS); an application may add how it does itself.
+ * run. It starts by itself (INIT_DRIVERS); an application may add how it is doing.
  */
 
 #include <stdint.h>

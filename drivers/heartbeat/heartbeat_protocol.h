@@ -19,7 +19,7 @@
 
 struct heartbeat_message {
     uint64_t sequence; /* the guest adds one */
-    /* A host may send no more than that; Linux knows only reserved bytes here. */
+    /* A host's message may end here; Linux knows only reserved bytes from here on. */
     uint32_t application_state;
     uint32_t reserved;
 };

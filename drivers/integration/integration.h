@@ -38,8 +38,8 @@ struct integration_service {
      */
     uint32_t (*request)(struct integration_device *device, void *body, uint32_t size);
 
-    /* A version was agreed on, once more maybe: what was under way is over. May be NULL. At most
-     * DISPATCH. */
+    /* A version was agreed on, perhaps not for the first time: what was under way is over. May be
+     * NULL. At most DISPATCH. */
     void (*negotiated)(struct integration_device *device);
 
     /* The channel is going away, and with it a request that was not answered. May be NULL.
@@ -47,7 +47,7 @@ struct integration_service {
     void (*closing)(struct integration_device *device);
 };
 
-/* No HRESULT of a host or a guest: success, of a facility that there is not. */
+/* No HRESULT that goes over the wire: a success, of a facility that does not exist. */
 #define INTEGRATION_ANSWER_LATER UINT32_C(0x7fffffff)
 
 enum integration_state {
@@ -86,8 +86,8 @@ struct integration_device {
     bool malformed_reported;
 };
 
-/* Lets the service look for its device. What goes wrong is said, and leaves the device stopped.
- * PASSIVE. */
+/* Lets the service look for its device. Both structures must stay until integration_end(). What
+ * goes wrong is said, and leaves the device stopped. PASSIVE. */
 void integration_start(struct integration_device *device,
                        const struct integration_service *service);
 
@@ -98,7 +98,7 @@ void integration_end(void);
  * channel that closed has taken it along. At most DISPATCH. */
 void integration_answer(struct integration_device *device, uint32_t status);
 
-/* A printable name. Never NULL. */
+/* A printable name. Never NULL. Any IRQL. */
 const char *integration_state_name(enum integration_state state);
 
 /* A line a service to the console. PASSIVE. */

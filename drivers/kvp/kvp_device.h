@@ -19,6 +19,8 @@ struct kvp_driver {
 };
 extern struct kvp_driver kvp_driver;
 void kvp_start(void);
+
+/* Fills KVP_POOL_AUTO. PASSIVE. */
 void kvp_make_facts(void);
 
 #endif

@@ -8,7 +8,8 @@
 #include "kernel/init.h"
 #include "kernel/utf16.h"
 
-/* Text from its field of a message, which a terminator has to leave. False: it is none. */
+/* Text from its field of a message, where it has to have room with a terminator. False: it is none.
+ */
 static bool take_text(const uint8_t *field, uint32_t size, uint32_t field_size, char *out,
                       size_t capacity)
 {

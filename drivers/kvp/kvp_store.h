@@ -21,13 +21,14 @@ struct kvp_store {
 /* False: there are KVP_PAIRS_MAX already, or no memory; then the old value stands. */
 bool kvp_store_set(struct kvp_store *store, const char *key, const char *value);
 
-/* False: there is none. */
+/* Frees the pair. False: there is none. */
 bool kvp_store_delete(struct kvp_store *store, const char *key);
 
-/* NULL: there is none. */
+/* By its key, or by its number from 0; valid until the pool changes. NULL: there is none. */
 const struct kvp_pair *kvp_store_find(const struct kvp_store *store, const char *key);
 const struct kvp_pair *kvp_store_at(const struct kvp_store *store, uint32_t index);
 
+/* Frees all pairs. */
 void kvp_store_clear(struct kvp_store *store);
 
 #endif

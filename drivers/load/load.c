@@ -33,7 +33,7 @@ static void end_run(void)
     load_driver.progress.signals = signals() - load_driver.signals_at_start;
 }
 
-/* DISPATCH. The packets of a burst that KMCL is delivering behind go out with one signal. */
+/* DISPATCH. Called while KMCL delivers packets, its burst goes out with one signal behind them. */
 static void send_burst(void)
 {
     struct load_progress *progress = &load_driver.progress;

@@ -33,7 +33,7 @@ struct load_progress {
     uint64_t batches; /* deliveries without a pause: no more than interrupts */
     /* Since the channel opened. */
     uint64_t received;  /* messages of the host */
-    uint64_t malformed; /* of these, what is none */
+    uint64_t malformed; /* of these, those that are not well-formed */
     uint64_t gaps;      /* numbers that were left out */
     uint64_t repeats;   /* numbers that came again */
 };
@@ -48,7 +48,7 @@ bool load_start(const struct load_parameters *parameters);
 /* Ends it behind the burst that is under way. At most DISPATCH. */
 void load_stop(void);
 
-/* At most DISPATCH. */
+/* How far it is. At most DISPATCH. */
 void load_progress(struct load_progress *out);
 
 /* Begins a run and waits until it has ended, or until `deadline` (clock_now()); then it is stopped,

@@ -27,6 +27,8 @@ struct load_driver {
     uint64_t message[LOAD_SIZE_MAX / 8];
 };
 extern struct load_driver load_driver;
+
+/* Ends the driver; by itself when the guest ends. PASSIVE. */
 void load_driver_end(void);
 
 #endif

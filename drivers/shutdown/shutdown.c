@@ -171,7 +171,7 @@ static uint32_t requested(struct integration_device *device, void *body, uint32_
     return INTEGRATION_ANSWER_LATER;
 }
 
-/* Whoever asked is gone, and with it the wish. */
+/* The host that asked is gone, and its request with it. */
 static void closing(struct integration_device *device)
 {
     const enum irql level = irql_raise_to_dispatch();

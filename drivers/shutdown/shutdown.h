@@ -31,12 +31,13 @@ enum shutdown_answer {
 #define SHUTDOWN_LIMIT UINT64_C(300000000)
 
 /*
- * Called with each request, PASSIVE; NULL (at first): each is agreed to. What it has to do may take
- * time, and wait. It must not end the guest itself: then the host would have no answer.
+ * Sets what is called with each request, at PASSIVE; NULL (at first): each is agreed to. It may
+ * take time, and wait. It must not end the guest itself: then the host would have no answer.
+ * PASSIVE.
  */
 void shutdown_set_hook(enum shutdown_answer (*hook)(const struct shutdown_request *request));
 
-/* The answer to a request that SHUTDOWN_LATER put off; without one they do nothing. At most
+/* The answer to a request that SHUTDOWN_LATER put off; nothing happens if there is none. At most
  * DISPATCH. */
 void shutdown_agree(void);
 void shutdown_refuse(void);

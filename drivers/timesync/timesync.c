@@ -71,7 +71,7 @@ static uint32_t refuse(uint64_t host_time)
     return INTEGRATION_STATUS_INVALID_ARGUMENT;
 }
 
-/* A message that lay about has become old, which only version 4.0 tells. */
+/* A message may have waited somewhere; only version 4.0 tells for how long. */
 static uint32_t request(struct integration_device *device, void *body, uint32_t size)
 {
     struct timesync_status *status = &timesync_driver.status;
@@ -85,7 +85,7 @@ static uint32_t request(struct integration_device *device, void *body, uint32_t 
     if (device->version.major >= 4) {
         flags = message.flags;
         if (status->age_is_known) {
-            age = reference - message.reference_time; /* of one to come: very large */
+            age = reference - message.reference_time; /* very large if that is yet to come */
             if (age > TIMESYNC_AGE_MAX) {
                 return refuse(message.host_time);
             }
