@@ -19,38 +19,6 @@
 #define RETRY_DELAY_FIRST   CLOCK_MICROSECOND
 #define RETRY_DELAY_LONGEST CLOCK_MILLISECOND
 
-const char *hv_status_name(hv_status status)
-{
-    switch (status) {
-    case HV_STATUS_SUCCESS:
-        return "success";
-    case HV_STATUS_INVALID_HYPERCALL_CODE:
-        return "invalid hypercall code";
-    case HV_STATUS_INVALID_HYPERCALL_INPUT:
-        return "invalid hypercall input";
-    case HV_STATUS_INVALID_ALIGNMENT:
-        return "invalid alignment";
-    case HV_STATUS_INVALID_PARAMETER:
-        return "invalid parameter";
-    case HV_STATUS_ACCESS_DENIED:
-        return "access denied";
-    case HV_STATUS_INSUFFICIENT_MEMORY:
-        return "insufficient memory";
-    case HV_STATUS_INVALID_PORT_ID:
-        return "invalid port id";
-    case HV_STATUS_INVALID_CONNECTION_ID:
-        return "invalid connection id";
-    case HV_STATUS_INSUFFICIENT_BUFFERS:
-        return "insufficient buffers";
-    case HV_STATUS_INVALID_SYNIC_STATE:
-        return "invalid SynIC state";
-    case HV_STATUS_TIME_OUT:
-        return "time out";
-    default:
-        return "unknown";
-    }
-}
-
 bool hv_hypercalls_start(struct hv_processor *processor)
 {
     /* A page of its own: the input is aligned, never crosses a page and lies on no overlay. */

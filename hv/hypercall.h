@@ -23,9 +23,6 @@ typedef uint16_t hv_status;
 #define HV_MESSAGE_PAYLOAD_MAXIMUM 240u
 #define HV_MESSAGE_TYPE_VMBUS      1u
 
-/* A printable name; "unknown" for a value not listed. Any IRQL. */
-const char *hv_status_name(hv_status status);
-
 /*
  * HvCallPostMessage, one attempt, message type 1. `size` at most HV_MESSAGE_PAYLOAD_MAXIMUM; the
  * payload is copied. At or below DISPATCH.

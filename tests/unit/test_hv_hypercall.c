@@ -147,19 +147,6 @@ static void calls_may_be_made_at_dispatch_level(void **state)
     irql_lower(previous);
 }
 
-static void every_status_has_a_name(void **state)
-{
-    (void)state;
-    for (size_t n = 0; n + 2 < STATUSES; n++) {
-        assert_string_not_equal(hv_status_name(all_statuses[n]), "unknown");
-        for (size_t m = 0; m < n; m++) {
-            assert_string_not_equal(hv_status_name(all_statuses[n]),
-                                    hv_status_name(all_statuses[m]));
-        }
-    }
-    assert_string_equal(hv_status_name(0x7777), "unknown");
-}
-
 static void calls_without_the_interface_fail_and_do_not_enter_the_hypervisor(void **state)
 {
     (void)state;
@@ -323,7 +310,6 @@ int main(void)
         TEST(only_the_status_of_the_result_counts),
         TEST(a_signal_is_a_fast_call_with_flag_0),
         TEST(calls_may_be_made_at_dispatch_level),
-        TEST(every_status_has_a_name),
         TEST(calls_without_the_interface_fail_and_do_not_enter_the_hypervisor),
         TEST(a_transient_status_is_tried_again_and_any_other_is_final),
         TEST(an_invalid_connection_is_transient_only_if_the_connection_exists),

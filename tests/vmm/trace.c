@@ -2,6 +2,7 @@
 #include "tests/vmm/trace.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "kernel/clock.h"
@@ -36,13 +37,32 @@ void trace_message(enum trace_direction direction, const void *message, uint32_t
     }
 }
 
+static const char *status_name(hv_status status)
+{
+    static const char *const names[] = {
+        [HV_STATUS_INVALID_HYPERCALL_CODE] = "invalid hypercall code",
+        [HV_STATUS_INVALID_HYPERCALL_INPUT] = "invalid hypercall input",
+        [HV_STATUS_INVALID_ALIGNMENT] = "invalid alignment",
+        [HV_STATUS_INVALID_PARAMETER] = "invalid parameter",
+        [HV_STATUS_ACCESS_DENIED] = "access denied",
+        [HV_STATUS_INSUFFICIENT_MEMORY] = "insufficient memory",
+        [HV_STATUS_INVALID_PORT_ID] = "invalid port id",
+        [HV_STATUS_INVALID_CONNECTION_ID] = "invalid connection id",
+        [HV_STATUS_INSUFFICIENT_BUFFERS] = "insufficient buffers",
+        [HV_STATUS_INVALID_SYNIC_STATE] = "invalid SynIC state",
+        [HV_STATUS_TIME_OUT] = "time out",
+    };
+    return status < sizeof(names) / sizeof(names[0]) && names[status] != NULL ? names[status]
+                                                                              : "unknown";
+}
+
 void trace_status(uint32_t connection_id, hv_status status)
 {
     char text[64];
 
     if (is_on) {
         (void)snprintf(text, sizeof(text), "refused: %s (connection %#" PRIx32 ")",
-                       hv_status_name(status), connection_id);
+                       status_name(status), connection_id);
         print("guest <-", text, "", "");
     }
 }

@@ -441,12 +441,6 @@ void hv_synic_detach(const struct hv_synic_client *client)
     atomic_store(&machine.slot_freed, true);
 }
 
-const char *hv_status_name(hv_status status)
-{
-    (void)status;
-    return "a status";
-}
-
 /* The host's thread answers; if it is this one too, at once. */
 hv_status hv_post_message(uint32_t connection_id, const void *payload, uint32_t size)
 {

@@ -12,7 +12,6 @@
 #include "hv/synic.h"
 #include "kernel/clock.h"
 #include "kernel/pages.h"
-#include "kernel/wait.h"
 #include "kernel/work.h"
 #include "test_arch.h"
 
@@ -584,12 +583,6 @@ void hv_synic_detach(const struct hv_synic_client *client)
     (void)deferred_work_cancel(&state.delivery);
 }
 
-const char *hv_status_name(hv_status status)
-{
-    (void)status;
-    return "a status";
-}
-
 static hv_status check_connection(uint32_t connection_id, uint32_t type)
 {
     if (connection_id == 4 && type == HOST_CONTACT && host.multi_client) {
@@ -631,28 +624,6 @@ hv_status hv_post_message(uint32_t connection_id, const void *payload, uint32_t 
     state.log[state.log_count++] = message;
     take(&message);
     return HV_STATUS_SUCCESS;
-}
-
-static bool never(void *context)
-{
-    (void)context;
-    return false;
-}
-
-hv_status hv_post_message_with_retry(uint32_t connection_id, const void *payload, uint32_t size,
-                                     bool connection_exists, uint64_t deadline)
-{
-    for (;;) {
-        hv_status status = hv_post_message(connection_id, payload, size);
-        bool later = status == HV_STATUS_INSUFFICIENT_BUFFERS ||
-                     status == HV_STATUS_INSUFFICIENT_MEMORY ||
-                     (status == HV_STATUS_INVALID_CONNECTION_ID && connection_exists);
-        if (!later || clock_now() >= deadline) {
-            return status;
-        }
-        uint64_t next = clock_after(CLOCK_MILLISECOND);
-        (void)wait_until(never, NULL, next < deadline ? next : deadline);
-    }
 }
 
 hv_status hv_signal_event(uint32_t connection_id)

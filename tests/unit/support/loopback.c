@@ -9,7 +9,6 @@
 #include "hv/synic.h"
 #include "kernel/clock.h"
 #include "kernel/pages.h"
-#include "kernel/wait.h"
 #include "kernel/work.h"
 #include "test_arch.h"
 
@@ -410,12 +409,6 @@ void hv_synic_detach(const struct hv_synic_client *client)
     (void)loopback_take();
 }
 
-const char *hv_status_name(hv_status status)
-{
-    (void)status;
-    return "a status";
-}
-
 hv_status hv_post_message(uint32_t connection_id, const void *payload, uint32_t size)
 {
     /* A copy that ends where the message ends. */
@@ -433,28 +426,6 @@ hv_status hv_post_message(uint32_t connection_id, const void *payload, uint32_t 
     memcpy(entry->bytes, copy, size < sizeof(entry->bytes) ? size : sizeof(entry->bytes));
     free(copy);
     return status;
-}
-
-static bool never(void *context)
-{
-    (void)context;
-    return false;
-}
-
-hv_status hv_post_message_with_retry(uint32_t connection_id, const void *payload, uint32_t size,
-                                     bool connection_exists, uint64_t deadline)
-{
-    for (;;) {
-        hv_status status = hv_post_message(connection_id, payload, size);
-        bool later = status == HV_STATUS_INSUFFICIENT_BUFFERS ||
-                     status == HV_STATUS_INSUFFICIENT_MEMORY ||
-                     (status == HV_STATUS_INVALID_CONNECTION_ID && connection_exists);
-        if (!later || clock_now() >= deadline) {
-            return status;
-        }
-        uint64_t next = clock_after(CLOCK_MILLISECOND);
-        (void)wait_until(never, NULL, next < deadline ? next : deadline);
-    }
 }
 
 hv_status hv_signal_event(uint32_t connection_id)
