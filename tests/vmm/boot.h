@@ -20,7 +20,7 @@ void boot_load(struct machine *machine);
 
 /* Below 1 MiB, where no kernel lies. What is not named is free for a kernel; the last is reserved.
  */
-#define BOOT_START_INFO        0x6000u /* struct start_info, or the zero page: 4 KiB */
+#define BOOT_START_INFO        0x6000u /* struct start_page, or the zero page: 4 KiB */
 #define BOOT_COMMAND_LINE      0x8000u
 #define BOOT_COMMAND_LINE_SIZE 0x4000u
 #define BOOT_LOW_MEMORY_END    0xA0000u

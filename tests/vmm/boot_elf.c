@@ -4,51 +4,15 @@
 #include <elf.h>
 #include <string.h>
 
+#include "boot/x86_64/pvh_layout.h"
 #include "tests/vmm/file.h"
 #include "tests/vmm/machine.h"
 
-/* Xen, xen/include/public/arch-x86/hvm/start_info.h. */
-#define START_INFO_MAGIC   0x336EC578u
-#define START_INFO_VERSION 1u
-
-struct start_info {
-    uint32_t magic;
-    uint32_t version;
-    uint32_t flags;
-    uint32_t module_count;
-    uint64_t modules;
-    uint64_t command_line;
-    uint64_t rsdp;
-    uint64_t memory_map;
-    uint32_t memory_map_entries;
-    uint32_t reserved;
-};
-_Static_assert(sizeof(struct start_info) == 56, "layout of hvm_start_info");
-
-struct module {
-    uint64_t address;
-    uint64_t size;
-    uint64_t command_line;
-    uint64_t reserved;
-};
-_Static_assert(sizeof(struct module) == 32, "layout of hvm_modlist_entry");
-
-struct memory_map_entry {
-    uint64_t address;
-    uint64_t size;
-    uint32_t type;
-    uint32_t reserved;
-};
-_Static_assert(sizeof(struct memory_map_entry) == 24, "layout of hvm_memmap_table_entry");
-
 struct start_page {
-    struct start_info info;
-    struct module initrd;
-    struct memory_map_entry map[BOOT_RANGES];
+    struct pvh_start_info info;
+    struct pvh_module initrd;
+    struct pvh_memory map[BOOT_RANGES];
 };
-
-/* XEN_ELFNOTE_PHYS32_ENTRY: the address at which a PVH kernel is entered. */
-#define NOTE_PHYS32_ENTRY 18u
 
 /* ---- ELF ---- */
 
@@ -117,7 +81,7 @@ static uint64_t find_note(const struct file *kernel, const Elf64_Phdr *program)
         if (value > program->p_filesz || value + note.n_descsz > program->p_filesz) {
             break;
         }
-        if (note.n_type == NOTE_PHYS32_ENTRY && note.n_namesz == sizeof("Xen") &&
+        if (note.n_type == PVH_NOTE_PHYS32_ENTRY && note.n_namesz == sizeof("Xen") &&
             memcmp(notes + name, "Xen", sizeof("Xen")) == 0 && note.n_descsz >= 4) {
             uint32_t entry;
             memcpy(&entry, notes + value, sizeof(entry));
@@ -150,7 +114,7 @@ static uint64_t load(struct machine *machine, const struct file *kernel, uint64_
     }
     if (entry == 0) {
         die("option %s: %s has no PVH entry (an ELF note of Xen, type %u)", kernel->option,
-            kernel->name, NOTE_PHYS32_ENTRY);
+            kernel->name, PVH_NOTE_PHYS32_ENTRY);
     }
     return entry;
 }
@@ -170,14 +134,13 @@ void boot_elf(struct machine *machine, const struct file *kernel)
     struct boot_range initrd = boot_initrd(machine, kernel_end, UINT32_MAX);
     uint32_t count = boot_memory_map(machine, ranges);
 
-    page->initrd = (struct module){.address = initrd.address, .size = initrd.size};
+    page->initrd = (struct pvh_module){.address = initrd.address, .size = initrd.size};
     for (uint32_t i = 0; i < count; i++) {
-        page->map[i] =
-            (struct memory_map_entry){ranges[i].address, ranges[i].size, ranges[i].type, 0};
+        page->map[i] = (struct pvh_memory){ranges[i].address, ranges[i].size, ranges[i].type, 0};
     }
-    page->info = (struct start_info){
-        .magic = START_INFO_MAGIC,
-        .version = START_INFO_VERSION,
+    page->info = (struct pvh_start_info){
+        .magic = PVH_MAGIC,
+        .version = PVH_VERSION_1,
         .module_count = initrd.size != 0 ? 1 : 0,
         .modules = initrd.size != 0 ? BOOT_START_INFO + offsetof(struct start_page, initrd) : 0,
         .command_line = BOOT_COMMAND_LINE,
