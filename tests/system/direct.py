@@ -3,13 +3,12 @@
 import errno
 import fcntl
 import os
-import selectors
 import socket
 import subprocess
 import threading
 
 from guest import QMP_FILE, HostError
-from processes import die_with_parent
+from processes import die_with_parent, read_all
 
 # <linux/kvm.h>
 KVM_CHECK_EXTENSION = 0xAE03
@@ -73,21 +72,8 @@ class DirectHost:
         threading.Thread(target=self._read, args=(guest, process, ours), daemon=True).start()
 
     def _read(self, guest, process, qmp):
-        with selectors.DefaultSelector() as selector:
-            # In agent.c's order, for its reason: an answer, or a line of the console, comes behind what was on standard error by then.
-            feeds = [guest.feed_error, guest.feed_console, guest.feed_qmp]
-            for file, feed in zip((process.stderr, process.stdout, qmp), feeds):
-                selector.register(file, selectors.EVENT_READ, feed)
-            while selector.get_map():
-                for key, _ in sorted(selector.select(), key=lambda ready: feeds.index(ready[0].data)):
-                    try:
-                        data = os.read(key.fd, 1 << 16)
-                    except OSError:  # QEMU went while something was on its way to it
-                        data = b""
-                    if data:
-                        key.data(data)
-                    else:
-                        selector.unregister(key.fileobj)
+        # In agent.c's order, for its reason: an answer, or a line of the console, comes behind what was on standard error by then.
+        read_all({process.stderr: guest.feed_error, process.stdout: guest.feed_console, qmp: guest.feed_qmp})
         process.wait()
         for file in (process.stdin, process.stdout, process.stderr, qmp):
             file.close()

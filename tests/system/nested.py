@@ -3,7 +3,6 @@
 and QEMU with that KVM runs the guest. L1 stays up from guest to guest; its agent (agent.c) starts them."""
 import hashlib
 import os
-import selectors
 import socket
 import struct
 import subprocess
@@ -13,7 +12,7 @@ import time
 
 import nested_image
 from guest import QMP_FILE, HostError
-from processes import die_with_parent
+from processes import die_with_parent, read_all
 
 START_LIMIT = 120   # seconds from L0's start to L1's agent; 3 to 4 are usual on an idle machine of two processors
 START_ATTEMPTS = 2  # a nested host may hang while it comes up; that says nothing about a guest
@@ -118,20 +117,7 @@ class NestedHost:
     # -- what comes from inside -----------------------------------------------------------------------------------------
 
     def _read(self, process, agent):
-        with selectors.DefaultSelector() as selector:
-            selector.register(agent, selectors.EVENT_READ, self._take_frames)
-            selector.register(process.stdout, selectors.EVENT_READ, self._take_serial)
-            selector.register(process.stderr, selectors.EVENT_READ, self._take_error)
-            while selector.get_map():
-                for key, _ in selector.select():
-                    try:
-                        data = os.read(key.fd, 1 << 16)
-                    except OSError:
-                        data = b""
-                    if data:
-                        key.data(data)
-                    else:
-                        selector.unregister(key.fileobj)
+        read_all({agent: self._take_frames, process.stdout: self._take_serial, process.stderr: self._take_error})
         process.wait()
         self._over = f"the nested host's QEMU ended with code {process.returncode}\n{self.diagnosis(ask=False)}"
         if self._guest:

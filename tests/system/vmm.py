@@ -47,6 +47,14 @@ class VmmGuest(Guest):
             raise VmmError(f"{line}: {lines[-1] if lines else 'refused'}")
         return lines
 
+    def wait_for_refusal(self):
+        """Fails unless the VMM ends at once, as it does where its options are wrong; errors says why then."""
+        try:
+            status = self.wait()
+        except HostError:
+            return
+        raise AssertionError(f"the VMM took its options: status {status}, {self.errors}")
+
     def device(self, name, line, timeout=LIMIT):
         """A command of a device."""
         return self.command(f"device {name} {line}", timeout)
