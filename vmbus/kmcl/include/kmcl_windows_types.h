@@ -108,9 +108,8 @@ typedef const UNICODE_STRING *PCUNICODE_STRING;
  * array's size is negative then. */
 #define RTL_CONSTANT_STRING(text)                                                                  \
     {                                                                                              \
-        sizeof(text) -                                                                             \
-            sizeof((text)[0]) * sizeof(char[sizeof((text)[0]) == sizeof(WCHAR) ? 1 : -1]),         \
-            sizeof(text), (PWCH)(text)                                                             \
+        sizeof(text) - sizeof(WCHAR[sizeof((text)[0]) == sizeof(WCHAR) ? 1 : -1]), sizeof(text),   \
+            (PWCH)(text)                                                                           \
     }
 
 /* Nothing here looks inside a device object: there is no device tree. */
