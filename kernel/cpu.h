@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernel/irql.h"
@@ -36,6 +37,12 @@ struct cpu {
     struct cpu_statistics statistics;
 };
 
+/* The level it runs at. */
+static inline enum irql cpu_level(const struct cpu *cpu)
+{
+    return (enum irql)atomic_load_explicit(&cpu->irql, memory_order_relaxed);
+}
+
 /* Makes `cpu` a processor at IRQL_PASSIVE without work. The architecture calls it once, before
  * interrupts are on. */
 void cpu_initialise(struct cpu *cpu);
@@ -60,7 +67,25 @@ void irql_set(struct cpu *cpu, enum irql level);
 /* kernel/irql.c, kernel/wait.c: one item each; false if there is none. */
 bool deferred_work_run_one(struct cpu *cpu);
 bool passive_work_run_one(struct cpu *cpu);
-bool deferred_work_pending(const struct cpu *cpu);
-bool passive_work_pending(const struct cpu *cpu);
+
+/* A look without turning interrupts off: an item that an interrupt adds right behind it is seen by
+ * the next look. Every end of an interrupt and every fall of the level looks. */
+static inline bool work_queue_has_items(const struct work_queue *queue)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    const struct work_item *item = queue->first;
+    atomic_signal_fence(memory_order_seq_cst);
+    return item != NULL;
+}
+
+static inline bool deferred_work_pending(const struct cpu *cpu)
+{
+    return work_queue_has_items(&cpu->deferred);
+}
+
+static inline bool passive_work_pending(const struct cpu *cpu)
+{
+    return work_queue_has_items(&cpu->passive);
+}
 
 #endif

@@ -6,16 +6,6 @@
 #include "kernel/panic.h"
 
 /*
- * The level is read and written by this processor alone. An interrupt handler on it may look at any
- * point between two instructions, so the compiler must not move work over a change of level; the
- * processor itself sees its own order.
- */
-static enum irql level_of(const struct cpu *cpu)
-{
-    return (enum irql)atomic_load_explicit(&cpu->irql, memory_order_relaxed);
-}
-
-/*
  * Choice of ours: at most this many items of deferred work run in a row before the code that was
  * interrupted, or that lowered the level, goes on. Work that queues work again, for a device that
  * answers each packet at once, would otherwise keep main() from ever running. The rest runs at the
@@ -23,6 +13,11 @@ static enum irql level_of(const struct cpu *cpu)
  */
 #define DEFERRED_ITEMS_IN_A_ROW 256u
 
+/*
+ * The level is read and written by this processor alone. An interrupt handler on it may look at any
+ * point between two instructions, so the compiler must not move work over a change of level; the
+ * processor itself sees its own order.
+ */
 void irql_set(struct cpu *cpu, enum irql level)
 {
     atomic_signal_fence(memory_order_seq_cst);
@@ -51,13 +46,13 @@ const char *irql_name(enum irql level)
 
 enum irql irql_current(void)
 {
-    return level_of(arch_this_cpu());
+    return cpu_level(arch_this_cpu());
 }
 
 enum irql irql_raise_to_dispatch(void)
 {
     struct cpu *cpu = arch_this_cpu();
-    enum irql previous = level_of(cpu);
+    enum irql previous = cpu_level(cpu);
 
     if (previous > IRQL_DISPATCH) {
         panic("raise to dispatch level at %s level", irql_name(previous));
@@ -70,8 +65,8 @@ void irql_lower(enum irql previous)
 {
     struct cpu *cpu = arch_this_cpu();
 
-    if (level_of(cpu) != IRQL_DISPATCH || previous > IRQL_DISPATCH) {
-        panic("lower from %s to %s level", irql_name(level_of(cpu)), irql_name(previous));
+    if (cpu_level(cpu) != IRQL_DISPATCH || previous > IRQL_DISPATCH) {
+        panic("lower from %s to %s level", irql_name(cpu_level(cpu)), irql_name(previous));
     }
     if (previous == IRQL_DISPATCH) {
         return;
@@ -95,7 +90,7 @@ void irql_lower(enum irql previous)
 enum irql interrupt_enter(void)
 {
     struct cpu *cpu = arch_this_cpu();
-    enum irql previous = level_of(cpu);
+    enum irql previous = cpu_level(cpu);
 
     irql_set(cpu, IRQL_DEVICE);
     cpu->statistics.interrupts++;

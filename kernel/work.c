@@ -61,19 +61,9 @@ static bool queue_remove(struct work_queue *queue, const struct work_item *item)
     return false;
 }
 
-/* A look without turning interrupts off: an item that an interrupt adds right behind it is seen by
- * the next look. */
-static bool queue_has_items(struct work_item *const *first)
-{
-    atomic_signal_fence(memory_order_seq_cst);
-    struct work_item *item = *first;
-    atomic_signal_fence(memory_order_seq_cst);
-    return item != NULL;
-}
-
 static bool run_one(struct work_queue *queue)
 {
-    if (!queue_has_items(&queue->first)) {
+    if (!work_queue_has_items(queue)) {
         return false; /* most looks end here */
     }
     bool interrupts = arch_interrupts_disable();
@@ -119,11 +109,12 @@ static bool queue_item(struct work_queue *queue, struct work_item *item)
 
 void deferred_work_queue(struct work_item *item)
 {
-    bool interrupts = queue_item(&arch_this_cpu()->deferred, item);
+    struct cpu *cpu = arch_this_cpu();
+    bool interrupts = queue_item(&cpu->deferred, item);
 
     /* With interrupts off at passive level it has to wait: for an interrupt, a lowering of the
      * level, or a wait. */
-    if (interrupts && irql_current() < IRQL_DISPATCH) {
+    if (interrupts && cpu_level(cpu) < IRQL_DISPATCH) {
         irql_lower(irql_raise_to_dispatch());
     }
 }
@@ -159,26 +150,16 @@ bool passive_work_run_one(struct cpu *cpu)
     return ran;
 }
 
-bool deferred_work_pending(const struct cpu *cpu)
-{
-    return queue_has_items(&cpu->deferred.first);
-}
-
-bool passive_work_pending(const struct cpu *cpu)
-{
-    return queue_has_items(&cpu->passive.first);
-}
-
 bool passive_work_run(void)
 {
     struct cpu *cpu = arch_this_cpu();
     bool ran = false;
 
-    if (irql_current() != IRQL_PASSIVE) {
-        panic("passive work run at %s level", irql_name(irql_current()));
+    if (cpu_level(cpu) != IRQL_PASSIVE) {
+        panic("passive work run at %s level", irql_name(cpu_level(cpu)));
     }
-    while (passive_work_run_one(cpu)) {
-        ran = true;
+    while (passive_work_pending(cpu)) {
+        ran |= passive_work_run_one(cpu);
     }
     return ran;
 }
