@@ -198,6 +198,24 @@ static void late_answers_free_the_slots_that_the_requests_left(void **state)
     driver_end(&driver);
 }
 
+/* The host has lost the requests: it will never answer them, and does answer others. */
+static void requests_that_are_never_answered_do_not_keep_later_ones_back(void **state)
+{
+    struct driver driver = {0};
+    struct ring_packet_in packet;
+    struct script script;
+
+    (void)state;
+    driver_start(&driver);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(ask(&driver, CLOCK_MILLISECOND), STATUS_CANCELLED);
+        (void)host_take(&packet);
+    }
+    script_start(&script, &driver, answer_next);
+    assert_int_equal(ask(&driver, CLOCK_SECOND), STATUS_SUCCESS);
+    driver_end(&driver);
+}
+
 static void send_without_completion(struct driver *driver)
 {
     assert_int_equal(driver_send(driver, 7, 8, 0), STATUS_SUCCESS);
@@ -219,7 +237,9 @@ static void what_waits_behind_a_request_goes_on_when_its_time_is_up(void **state
         (void)host_take(&packet);
     }
     script_start(&script, &driver, send_without_completion);
+    test_memory_fail(1); /* for more slots */
     assert_int_equal(ask(&driver, CLOCK_MILLISECOND), STATUS_CANCELLED);
+    test_memory_fail(0);
     assert_int_equal(driver.completions, 1);
     assert_int_equal(host_take(&packet), 7);
     driver_end(&driver);
@@ -409,6 +429,7 @@ int main(void)
         kmcl_test(a_request_in_the_ring_is_cancelled_when_its_time_is_up),
         kmcl_test(a_queued_request_is_taken_back_when_its_time_is_up),
         kmcl_test(late_answers_free_the_slots_that_the_requests_left),
+        kmcl_test(requests_that_are_never_answered_do_not_keep_later_ones_back),
         kmcl_test(what_waits_behind_a_request_goes_on_when_its_time_is_up),
         kmcl_test(a_zero_limit_does_not_queue),
         kmcl_test(only_post_started_of_the_state_callbacks_may_ask),

@@ -9,6 +9,7 @@
 
 #include "kernel/clock.h"
 #include "kernel/irql.h"
+#include "kernel/pages.h"
 #include "kernel/wall_clock.h"
 #include "vmbus/kmcl/kmcl.h"
 
@@ -144,6 +145,31 @@ static NTSTATUS send_and_wait(struct kmcl_channel *channel, struct kmcl_waiter *
     return status;
 }
 
+/*
+ * Requests that were given up keep their slots until the host answers, which it may never do. Where
+ * they have all of them the table grows, so that this one can go; if it cannot, it waits for a
+ * slot.
+ */
+static void find_slot(struct kmcl_channel *channel)
+{
+    struct kmcl_transaction_table *table = &channel->transactions;
+    enum irql level = spin_lock_acquire(&channel->lock);
+    const uint32_t capacity = table->capacity;
+    const bool is_full = table->first_free == 0;
+
+    spin_lock_release(&channel->lock, level);
+    if (!is_full || capacity >= KMCL_TRANSACTION_LIMIT) {
+        return;
+    }
+    struct kmcl_transaction *slots = memory_allocate(2 * (size_t)capacity * sizeof(*slots));
+    level = spin_lock_acquire(&channel->lock);
+    if (slots != NULL && table->capacity == capacity) {
+        slots = kmcl_transaction_grow(table, slots, 2 * capacity);
+    }
+    spin_lock_release(&channel->lock, level);
+    memory_free(slots);
+}
+
 NTSTATUS VmbChannelSendSynchronousRequest(VMBCHANNEL Channel, PVOID Buffer, UINT32 BufferSize,
                                           PMDL ExternalDataMdl, UINT32 Flags,
                                           PVOID CompletionBuffer, PUINT32 CompletionBufferSize,
@@ -188,6 +214,9 @@ NTSTATUS VmbChannelSendSynchronousRequest(VMBCHANNEL Channel, PVOID Buffer, UINT
         status = kmcl_packet_add_mdl(waiter.packet, ExternalDataMdl, 0, 0, Flags);
     }
     if (status == STATUS_SUCCESS) {
+        if (wants_completion) {
+            find_slot(channel);
+        }
         status = send_and_wait(channel, &waiter, Timeout);
     }
     kmcl_packet_free(waiter.packet);
