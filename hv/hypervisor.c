@@ -119,12 +119,19 @@ static unsigned synic_clear(void)
 /*
  * Firmware or a boot loader may have used the interface before us. Its pages lie over memory that
  * is ours now, its timers write into it, and its interrupts would come to vectors that mean
- * something else here. Only registers that discovery announces are touched.
+ * something else here. Only registers that discovery announces are touched; most of them are only
+ * a guest's that said who it is (TLFS, HvCallGetVpRegisters).
  */
 static void leftovers_clear(void)
 {
     unsigned found = 0;
     bool interrupts = arch_interrupts_disable();
+    uint64_t other = arch_hv_register_read(HV_REGISTER_GUEST_OS_ID);
+    if (other == 0) {
+        arch_hv_register_write(HV_REGISTER_GUEST_OS_ID, HV_GUEST_OS_ID);
+    } else {
+        log_info("hv", "guest OS id 0x%016llx was there before", (unsigned long long)other);
+    }
     if (hv_has_privilege(HV_PRIVILEGE_SYNIC | HV_PRIVILEGE_STIMER)) {
         found += stimers_clear();
     }
@@ -171,10 +178,6 @@ static void hypercalls_stop(void)
 
 static bool hypercalls_start(const char **why)
 {
-    uint64_t other = arch_hv_register_read(HV_REGISTER_GUEST_OS_ID);
-    if (other != 0) {
-        log_info("hv", "guest OS id 0x%016llx was there before", (unsigned long long)other);
-    }
     arch_hv_register_write(HV_REGISTER_GUEST_OS_ID, HV_GUEST_OS_ID);
     if (!arch_hypercall_enable(why)) {
         arch_hv_register_write(HV_REGISTER_GUEST_OS_ID, 0);

@@ -63,6 +63,14 @@ static bool has_timers(void)
     return configuration()->timers != TIMERS_NONE;
 }
 
+/* Those of a guest that has said who it is; of the others it may ask before (TLFS,
+ * HvCallGetVpRegisters). */
+static bool needs_identity(uint32_t name)
+{
+    return is_synic_register(name) || stimer_has_register(name) ||
+           (has_timers() && name == HV_ARM64_REFERENCE_TSC) || name == HV_ARM64_VP_INDEX;
+}
+
 /* Any bytes: what is not printable becomes a point. */
 static void report_crash(void)
 {
@@ -89,6 +97,9 @@ hv_status vp_register_get(const struct processor *processor, uint32_t name, uint
         *value = name == HV_ARM64_CRASH_CTL ? HV_CRASH_NOTIFY | HV_CRASH_MESSAGE
                                             : crash[name - HV_ARM64_CRASH_P0];
         return HV_STATUS_SUCCESS;
+    }
+    if (needs_identity(name) && !vp_registers_guest_is_known()) {
+        return HV_STATUS_ACCESS_DENIED;
     }
     if (is_synic_register(name)) {
         return synic_register_get(processor->index, name, value);
@@ -141,16 +152,17 @@ hv_status vp_register_set(const struct processor *processor, uint32_t name, uint
         }
         return HV_STATUS_SUCCESS;
     }
+    if (needs_identity(name) && !vp_registers_guest_is_known()) {
+        return HV_STATUS_ACCESS_DENIED;
+    }
     if (is_synic_register(name)) {
-        return vp_registers_guest_is_known() ? synic_register_set(processor->index, name, value)
-                                             : HV_STATUS_ACCESS_DENIED;
+        return synic_register_set(processor->index, name, value);
     }
     if (stimer_has_register(name)) {
-        return vp_registers_guest_is_known() ? stimer_register_set(processor->index, name, value)
-                                             : HV_STATUS_ACCESS_DENIED;
+        return stimer_register_set(processor->index, name, value);
     }
     if (has_timers() && name == HV_ARM64_REFERENCE_TSC) {
-        return vp_registers_guest_is_known() ? reference_page_set(value) : HV_STATUS_ACCESS_DENIED;
+        return reference_page_set(value);
     }
     switch (name) {
     case HV_ARM64_GUEST_OS_ID:

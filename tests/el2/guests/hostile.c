@@ -103,10 +103,11 @@ static void refused_calls(void)
 
     check(1, register_get(HV_ARM64_PRIVILEGES, &value) == HV_STATUS_SUCCESS &&
                  (value & HV_PRIVILEGE_SYNIC) != 0);
-    check(2, register_set(HV_ARM64_VP_INDEX, 1) == HV_STATUS_INVALID_PARAMETER);
+    check(2, register_get(HV_ARM64_VP_INDEX, &value) == HV_STATUS_ACCESS_DENIED);
     check(3, register_set(HV_ARM64_SCONTROL, 1) == HV_STATUS_ACCESS_DENIED);
     check(4, post(VMBUS_CONNECTION_ID_MESSAGES, input, 0) == HV_STATUS_ACCESS_DENIED);
     synic_start();
+    check(29, register_set(HV_ARM64_VP_INDEX, 1) == HV_STATUS_INVALID_PARAMETER);
     check(5, register_set(HV_ARM64_SIMP, 0x1003) == HV_STATUS_INVALID_PARAMETER);
     check(6, register_set(HV_ARM64_SIMP, GUEST_MEMORY_END | 1) == HV_STATUS_INVALID_PARAMETER);
     check(7, register_set(HV_ARM64_SINT0, 8) == HV_STATUS_INVALID_PARAMETER);
