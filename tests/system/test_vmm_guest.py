@@ -78,7 +78,8 @@ def test_commands_reach_the_devices_and_take_them_away(host):
 
 def test_wrong_options_are_named(host):
     for arguments, names in ((("--memory", "1"), "--memory"), (("--device", "nothing"), "--device"), (("--processors", "5"), "--processors"),
-                             (("--vmbus-version", "5"), "--vmbus-version"), (("--initrd", "/nowhere"), "--initrd"),
+                             (("--vmbus-version", "5"), "--vmbus-version"),
+                             (("--vmbus-version", "0.0"), "--vmbus-version"), (("--vmbus-version", "5.4"), "--vmbus-version"), (("--initrd", "/nowhere"), "--initrd"),
                              (("--kernel", "/init"), "PVH"), (("--kernel", "/dev/zero"), "--kernel"), (("--kernel", "/kvm.ko"), "--kernel"), (("--nonsense",), "nonsense"),
                              (("--control", "/init"), "--control"), (("--debug-exit", "0x3f8"), "--debug-exit")):
         with host.start_vmm(image(host), arguments=arguments) as guest:

@@ -206,6 +206,6 @@ void bus_create(struct bus *bus, struct machine *machine)
     *bus = (struct bus){.machine = machine};
     bus->server = vmbus_server_create(&host, &options);
     if (bus->server == NULL) {
-        die("the bus cannot be made");
+        die("the bus cannot be made: no memory, or no version as in option --vmbus-version");
     }
 }

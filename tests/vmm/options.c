@@ -78,7 +78,7 @@ static void set_vmbus_version(struct options *options, const char *name, const c
     unsigned minor;
     char rest;
 
-    if (sscanf(value, "%u.%u%c", &major, &minor, &rest) != 2 || major > UINT16_MAX ||
+    if (sscanf(value, "%u.%u%c", &major, &minor, &rest) != 2 || major == 0 || major > UINT16_MAX ||
         minor > UINT16_MAX) {
         die("option --%s: '%s' is no version like 5.3", name, value);
     }
