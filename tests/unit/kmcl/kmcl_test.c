@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "numbered_packet.h"
+
 int kmcl_test_setup(void **state)
 {
     (void)vmbus_test_setup(state);
@@ -171,27 +173,12 @@ VOID recorded(VMBPACKET packet, NTSTATUS status, PVOID buffer, UINT32 length)
 
 VMBPACKET driver_packet(struct driver *driver, unsigned long long number)
 {
-    VMBPACKET packet = VmbPacketAllocate(driver->channel);
-
-    assert_non_null(packet);
-    VmbPacketSetCompletionRoutine(packet, recorded);
-    VmbPacketSetPointer(packet, (void *)(uintptr_t)number);
-    return packet;
+    return numbered_packet(driver->channel, recorded, number);
 }
 
 NTSTATUS driver_send(struct driver *driver, unsigned long long number, UINT32 length, UINT32 flags)
 {
-    VMBPACKET packet = driver_packet(driver, number);
-    UINT8 bytes[4096];
-
-    assert_true(length <= sizeof(bytes));
-    memset(bytes, (int)number, sizeof(bytes));
-    memcpy(bytes, &number, sizeof(number));
-    NTSTATUS status = VmbPacketSend(packet, bytes, length, NULL, flags);
-    if (status != STATUS_SUCCESS) {
-        VmbPacketFree(packet);
-    }
-    return status;
+    return numbered_send(driver_packet(driver, number), number, length, flags);
 }
 
 UINT64 host_take(struct ring_packet_in *packet)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "numbered_packet.h"
+
 const GUID pair_type = {0x12345678, 0x9abc, 0xdef0, {1, 2, 3, 4, 5, 6, 7, 8}};
 const GUID pair_instance = {0x87654321, 0xcba9, 0x0fed, {8, 7, 6, 5, 4, 3, 2, 1}};
 
@@ -208,27 +210,12 @@ VOID pair_recorded(VMBPACKET packet, NTSTATUS status, PVOID buffer, UINT32 lengt
 
 VMBPACKET pair_packet(struct end *end, unsigned long long number)
 {
-    VMBPACKET packet = VmbPacketAllocate(end->channel);
-
-    assert_non_null(packet);
-    VmbPacketSetCompletionRoutine(packet, pair_recorded);
-    VmbPacketSetPointer(packet, (void *)(uintptr_t)number);
-    return packet;
+    return numbered_packet(end->channel, pair_recorded, number);
 }
 
 NTSTATUS pair_send(struct end *end, unsigned long long number, UINT32 length, UINT32 flags)
 {
-    VMBPACKET packet = pair_packet(end, number);
-    UINT8 bytes[4096];
-
-    assert_true(length <= sizeof(bytes));
-    memset(bytes, (int)number, sizeof(bytes));
-    memcpy(bytes, &number, sizeof(number));
-    NTSTATUS status = VmbPacketSend(packet, bytes, length, NULL, flags);
-    if (status != STATUS_SUCCESS) {
-        VmbPacketFree(packet);
-    }
-    return status;
+    return numbered_send(pair_packet(end, number), number, length, flags);
 }
 
 static UINT32 seed = 1;
