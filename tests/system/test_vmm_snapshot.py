@@ -14,6 +14,7 @@ from host import NO_STATUS
 # On the machine that the VMM runs on, which may be a nested one.
 FILE = "/tmp/barebus-snapshot"
 ROUNDS = 5
+STANDSTILL = 6  # seconds
 
 
 def wait_for_rounds(guest, count):
@@ -123,6 +124,31 @@ def test_added_and_given_memory_is_so_in_the_next_process(host):
         guest.command("quit")
         guest.wait()
     expect(not lines_with(guest, "warning:|panic:"), "the guest warned of something", guest)
+
+
+def test_the_guests_time_stands_still_while_it_is_saved(host):
+    """Between two of its lines no more of its time passes than it ran for as we count it, though it lay about for seconds."""
+    def moment(line):
+        return float(re.search(r"\[ *([0-9.]+)\]", line).group(1))
+
+    devices = ("balloon",)
+    with host.start_vmm(image(host), append="run=3600 report=1", memory_mib=32, devices=devices, trace=False) as guest:
+        began = time.monotonic()
+        wait_for_figures(guest, "now", since=len(guest.console.lines))
+        guest.command(f"save {FILE}")
+        before, passed = moment(guest.console.lines[-1]), time.monotonic() - began
+        guest.command("quit")
+        expect(guest.wait() == NO_STATUS, "it did not quit", guest)
+    time.sleep(STANDSTILL)
+    began = time.monotonic()
+    with host.start_vmm(None, devices=devices, trace=False, arguments=("--resume", FILE)) as guest:
+        wait_for_figures(guest, "now")
+        passed += time.monotonic() - began
+        after = moment(guest.console.lines[0])
+        guest.command("quit")
+        guest.wait()
+    # Clocks may differ a little.
+    expect(before <= after < before + passed * 1.05 + 0.5, f"its time went from {before} to {after} while {passed:.1f} s passed here", guest)
 
 
 def test_a_save_can_be_gone_on_from_and_a_bad_file_is_refused(host):
