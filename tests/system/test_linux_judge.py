@@ -303,7 +303,7 @@ def test_linux_leaves_and_comes_back(host):
 @run.limit(600)
 def test_linux_goes_on_in_another_process(host):
     """Saved with all channels open and memory taken, resumed by another VMM: services agree anew, and Linux notices nothing else."""
-    with start(host, ("all",)) as guest:
+    with start(host, ("all",), processors=2) as guest:
         linux = LinuxGuest(guest)
         load_drivers(guest, linux)
         wait_for_answers(guest)
@@ -318,6 +318,7 @@ def test_linux_goes_on_in_another_process(host):
             linux = LinuxGuest(guest, before=linux)
             wait_for_answers(guest)
             expect(linux.run("cat /tmp/note") == "kept" and linux.memory_kib() == total, "Linux has forgotten something", guest)
+            expect(linux.run("for i in 0 1; do taskset -c $i nproc; done") == "1\n1", "a processor does not run", guest)
             wait_for_time(guest, linux)
             wait_for_event(guest, "^kvp.* version 4.0")
             command(guest, "kvp", f"set external process {number}", "set external: done")
