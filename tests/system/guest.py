@@ -185,8 +185,12 @@ class Guest:
     def ask_until(self, ask, enough, what, timeout=LIMIT):
         """Calls ask(), which asks the guest or its host, until enough(answer), and returns that answer: the one to be judged."""
         limit = time.monotonic() + timeout
+        answer = None
         while True:
-            answer = ask()
+            try:
+                answer = ask()
+            except GuestEnded as end:
+                raise GuestEnded(f"waited for {what}; the last answer was {answer}\n{end}") from end
             if enough(answer):
                 return answer
             if time.monotonic() >= limit:
