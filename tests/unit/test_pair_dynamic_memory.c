@@ -377,10 +377,7 @@ static void a_failed_conversation_stays_so_in_bytes(void **state)
     start();
     sends(DYNAMIC_MEMORY_STATUS_REPORT, 48);
     assert_said("makes no sense now (version)");
-    host_save(device);
-    host_device_destroy(device);
-    device = host_create("balloon");
-    assert_int_equal(host_device_restore(device, host_saved, host_saved_size), STATUS_SUCCESS);
+    device = host_move(device, "balloon");
     assert_true(host_device_enable(device, &host_output));
     host_device_start(device);
     VmbChannelDisable(guest.channel);

@@ -181,14 +181,19 @@ static void an_open_right_before_the_save_is_answered_afterwards(void **state)
     expect_usable();
 }
 
-static void a_channel_that_nobody_opened_is_saved_and_offered_again(void **state)
+static void offer_to_a_guest_that_does_not_open(void)
 {
-    (void)state;
     make_server();
     pair_make(&client, FALSE);
     assert_int_equal(VmbChannelEnable(server.channel), STATUS_SUCCESS);
     assert_int_equal(vmbus_connect(), VMBUS_OK);
     settle();
+}
+
+static void a_channel_that_nobody_opened_is_saved_and_offered_again(void **state)
+{
+    (void)state;
+    offer_to_a_guest_that_does_not_open();
     move(expect_offered);
 }
 
@@ -208,11 +213,7 @@ static void expect_the_queue_flows(void)
 static void packets_that_wait_for_an_open_still_do_elsewhere(void **state)
 {
     (void)state;
-    make_server();
-    pair_make(&client, FALSE);
-    assert_int_equal(VmbChannelEnable(server.channel), STATUS_SUCCESS);
-    assert_int_equal(vmbus_connect(), VMBUS_OK);
-    settle();
+    offer_to_a_guest_that_does_not_open();
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(pair_send(&server, i, 16, WAIT), STATUS_SUCCESS);
     }

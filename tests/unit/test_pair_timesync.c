@@ -161,10 +161,7 @@ static void the_step_survives_in_bytes(void **state)
     start_both("timesync");
     assert_true(host_command(device, "step 100"));
     settle();
-    host_save(device);
-    host_device_destroy(device);
-    device = host_create("timesync");
-    assert_int_equal(host_device_restore(device, host_saved, host_saved_size), STATUS_SUCCESS);
+    device = host_move(device, "timesync");
     assert_true(host_device_enable(device, &host_output));
     host_device_start(device);
     pass_time(CLOCK_SECOND);

@@ -80,6 +80,16 @@ void host_save(struct host_device *device)
     assert_true(host_saved_size <= capacity);
 }
 
+struct host_device *host_move(struct host_device *device, const char *text)
+{
+    host_save(device);
+    host_device_destroy(device);
+    struct host_device *moved = host_create(text);
+    assert_non_null(moved);
+    assert_int_equal(host_device_restore(moved, host_saved, host_saved_size), STATUS_SUCCESS);
+    return moved;
+}
+
 /* ---- the machine ---- */
 
 UINT64 machine_wall_offset;

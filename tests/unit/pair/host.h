@@ -29,6 +29,9 @@ extern UINT64 host_saved[65536];
 extern size_t host_saved_size;
 void host_save(struct host_device *device);
 
+/* Saves and destroys it; returns another one, created from `text` and restored from those bytes. */
+struct host_device *host_move(struct host_device *device, const char *text);
+
 /* What machine.h says, for a guest of 64 MiB. */
 extern UINT64 machine_wall_offset; /* of machine_wall_clock() to test_time() */
 extern bool machine_refuses;       /* to add, take or return memory */
