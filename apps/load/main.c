@@ -137,6 +137,15 @@ static enum shutdown_answer asked(const struct shutdown_request *request)
     return SHUTDOWN_LATER;
 }
 
+/* The drivers work meanwhile. */
+static void let_pass(uint64_t time)
+{
+    struct event never;
+
+    event_initialise(&never);
+    (void)event_wait(&never, clock_after(time));
+}
+
 /* A device that goes away ends a run; it begins anew when the device is there again. */
 static int run_for(struct load_parameters *parameters, uint64_t end)
 {
@@ -144,14 +153,12 @@ static int run_for(struct load_parameters *parameters, uint64_t end)
     struct load_progress progress = {.lost = 0};
     const uint64_t before = interrupts();
     bool faultless = true;
-    struct event never;
 
-    event_initialise(&never);
     parameters->packets = UINT64_MAX;
     shutdown_set_hook(asked);
     while (clock_now() < end && !is_asked_to_end) {
         (void)load_start(parameters); /* not if it runs */
-        (void)event_wait(&never, clock_after(CLOCK_SECOND));
+        let_pass(CLOCK_SECOND);
         load_progress(&progress);
         if (report) {
             print("now", parameters, &progress, interrupts() - before);
@@ -162,7 +169,7 @@ static int run_for(struct load_parameters *parameters, uint64_t end)
     load_stop();
     const uint64_t limit = clock_after(STOP_LIMIT);
     do {
-        (void)event_wait(&never, clock_after(CLOCK_SECOND / 100));
+        let_pass(CLOCK_SECOND / 100);
         load_progress(&progress);
     } while (progress.is_running && clock_now() < limit);
     print("done", parameters, &progress, interrupts() - before);
@@ -171,20 +178,12 @@ static int run_for(struct load_parameters *parameters, uint64_t end)
                : (int)LOST_OR_WRONG;
 }
 
-/* Nothing happens any more. */
-static void stay(uint64_t seconds)
-{
-    struct event never;
-
-    event_initialise(&never);
-    (void)event_wait(&never, clock_after(seconds * CLOCK_SECOND));
-}
-
 int main(void)
 {
     const struct list sizes = list_of("sizes", "64,1500");
     const struct list bursts = list_of("bursts", "1,8,64");
     const uint64_t seconds = command_line_number("seconds", 0);
+    const uint64_t stay = command_line_number("stay", 0) * CLOCK_SECOND;
     struct load_parameters parameters = {.packets = command_line_number("packets", 10000)};
 
     load_driver_start();
@@ -196,7 +195,7 @@ int main(void)
         parameters.size = sizes.values[0];
         parameters.burst = bursts.values[0];
         const int ended = run_for(&parameters, clock_after(seconds * CLOCK_SECOND));
-        stay(command_line_number("stay", 0));
+        let_pass(stay);
         return ended;
     }
     int status = EXIT_STATUS_SUCCESS;
@@ -207,6 +206,6 @@ int main(void)
             status = run(&parameters);
         }
     }
-    stay(command_line_number("stay", 0));
+    let_pass(stay);
     return status;
 }

@@ -64,9 +64,8 @@ static void check_capabilities(int system)
 {
     for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
         if (ioctl(system, KVM_CHECK_EXTENSION, (uintptr_t)capabilities[i].number) <= 0) {
-            die("this machine's KVM lacks %s: use a kernel with CONFIG_KVM_HYPERV, or 'make "
-                "run-vmm', "
-                "which emulates a machine that has it",
+            die("this machine's KVM lacks %s: use a kernel with CONFIG_KVM_HYPERV, or "
+                "'make run-vmm', which emulates a machine that has it",
                 capabilities[i].name);
         }
     }

@@ -190,10 +190,8 @@ static void help(struct options *options, const char *name, const char *value)
     (void)printf("\nDevices:\n");
     devices_print_help();
     (void)printf("\nThe exit status is 2 * s + 1 for a status s that the guest wrote, 0 after a "
-                 "power-off, or a "
-                 "reset with --no-reboot,\n2 if something could not be done, 4 if "
-                 "the guest could not "
-                 "go on.\n");
+                 "power-off, or a reset with --no-reboot,\n2 if something could not be done, 4 if "
+                 "the guest could not go on.\n");
     exit(EXIT_SUCCESS);
 }
 

@@ -94,7 +94,7 @@ enum kmcl_intake {
 /* Why nothing more is to be taken: bits beside the count of what the driver owes. */
 #define INTAKE_ENDS_STOP   0x80000000u /* the state machine wants INTAKE_OFF */
 #define INTAKE_ENDS_FAILED 0x40000000u /* VmbChannelPacketFail(), or the ring is broken */
-#define INTAKE_ENDS_FULL   0x20000000u /* for now: KMCL_REPLIES_LIMIT */
+#define INTAKE_ENDS_FULL   0x20000000u /* KMCL_REPLIES_LIMIT, until half of that has gone */
 #define INTAKE_ENDS        (INTAKE_ENDS_STOP | INTAKE_ENDS_FAILED | INTAKE_ENDS_FULL)
 
 /* ---- packets ---- */
