@@ -16,7 +16,7 @@
 /*
  * Choices: the counter costs no exit to read, unlike a hypervisor's, so it comes before that one
  * but behind a hypervisor's page. The timer comes before a hypervisor's: to arm it costs no exit
- * either, and the TLFS ("Timers") advises it on this architecture.
+ * either.
  */
 #define RATING_COUNTER 275u
 #define RATING_TIMER   350u
